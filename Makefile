@@ -1,0 +1,39 @@
+# make setup, run, test, lint, bench. Everything runs in .venv, with the tested versions of
+# constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.musicrec-setup
+
+.PHONY: setup run test lint bench clean
+
+setup: $(STAMP)
+
+# Done again only when what it depends on has changed.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+# Both learners on the embedded catalogue, then compared.
+run: setup
+	$(BIN)/python train.py --agent q-learning --out runs/q-learning --overwrite
+	$(BIN)/python train.py --agent dueling-dqn --out runs/dueling-dqn --overwrite
+	$(BIN)/python evaluate.py runs/q-learning runs/dueling-dqn --out runs/comparison
+	@echo
+	@echo "Figures:     runs/comparison/comparison.png, runs/*/learning_curve.png"
+	@echo "TensorBoard: $(BIN)/tensorboard --logdir runs"
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m bench.speed
+
+clean:
+	rm -rf $(VENV) build dist runs

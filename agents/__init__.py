@@ -1,0 +1,1 @@
+"""Learners with the interface of Stable-Baselines3."""

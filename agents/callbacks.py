@@ -1,0 +1,121 @@
+"""What a training run logs: the same tags for every learner, a progress bar, a clean stop.
+
+Only this callback and the evaluation read ``info`` and the listener's scores; the learner does not,
+and nothing here stops a run early but the person who runs it.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from types import FrameType
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from tqdm import tqdm
+
+from agents.evaluation import TOP_K, catalogue_figures, learner_policy
+from music_env.tables import Tables
+
+RECENT_SESSIONS = 100
+"""Sessions over which ``rollout/`` figures are averaged, as SB3's ``stats_window_size``."""
+
+EVAL_TAGS = {
+    "eval/mean_reward": "mean_reward",
+    "eval/regret": "relative_regret",
+    "eval/decision_accuracy": "decision_accuracy",
+    "eval/balanced_accuracy": "balanced_accuracy",
+    f"eval/precision_at_{TOP_K}": f"precision_at_{TOP_K}",
+}
+"""TensorBoard tag -> figure of `agents.evaluation.catalogue_figures`, at every log point."""
+
+
+class RunLogger(BaseCallback):
+    """Log a run at evenly spread steps, and show its progress.
+
+    At each log point: the greedy policy's figures over every track of the catalogue (`EVAL_TAGS`),
+    ``rollout/regret`` (1 - return / oracle's return, summed over the recent sessions of the
+    exploring policy), and what the learner itself logs (``learn(log_interval=None)`` leaves the
+    points in time to this callback).
+
+    Args:
+        tables: of the environment trained on.
+        total_timesteps: as given to ``learn``.
+        log_points: how many times to log.
+        progress_bar: show one on standard error.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        total_timesteps: int,
+        *,
+        log_points: int = 40,
+        progress_bar: bool = True,
+    ) -> None:
+        super().__init__()
+        self.tables = tables
+        self.interval = max(1, total_timesteps // log_points)
+        self.recent: deque[tuple[float, float]] = deque(maxlen=RECENT_SESSIONS)
+        self.progress = tqdm(
+            total=total_timesteps, unit="step", disable=not progress_bar, dynamic_ncols=True
+        )
+        self._next_log = 0
+
+    def _on_training_start(self) -> None:
+        self._next_log = self.num_timesteps + self.interval
+
+    def _on_step(self) -> bool:
+        infos, dones = self.locals["infos"], self.locals["dones"]
+        for i in np.flatnonzero(dones):
+            if "episode_return" in infos[i]:
+                earned, regret = infos[i]["episode_return"], infos[i]["episode_regret"]
+                self.recent.append((float(earned), float(earned + regret)))
+        if self.num_timesteps >= self._next_log:
+            self._next_log += self.interval * (
+                1 + (self.num_timesteps - self._next_log) // self.interval
+            )
+            self._log()
+        return True
+
+    def _on_training_end(self) -> None:
+        self._log()
+        self.progress.close()
+
+    def _log(self) -> None:
+        policy = learner_policy("learner", self.model, self.tables)  # type: ignore[arg-type]
+        figures = catalogue_figures(policy, self.tables)
+        for tag, name in EVAL_TAGS.items():
+            self.logger.record(tag, figures[name])
+        if self.recent:
+            earned, oracle = np.sum(self.recent, axis=0)
+            self.logger.record("rollout/regret", 1 - earned / oracle if oracle else 0.0)
+        self.progress.update(self.num_timesteps - self.progress.n)
+        self.progress.set_postfix(
+            reward=f"{figures['mean_reward']:.3f}", regret=f"{figures['relative_regret']:.2%}"
+        )
+        self.model.dump_logs()  # type: ignore[attr-defined]
+
+
+class StopOnInterrupt(BaseCallback):
+    """Turn the first Ctrl-C into a stop between two steps, so that what is learnt can be saved.
+
+    A second Ctrl-C interrupts at once. ``interrupted`` says afterwards whether it happened.
+    """
+
+    interrupted = False
+    _previous: Any = None
+
+    def _on_training_start(self) -> None:
+        self._previous = signal.signal(signal.SIGINT, self._stop)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.interrupted = True
+        signal.signal(signal.SIGINT, self._previous)
+
+    def _on_step(self) -> bool:
+        return not self.interrupted
+
+    def _on_training_end(self) -> None:
+        signal.signal(signal.SIGINT, self._previous)

@@ -1,0 +1,98 @@
+"""Features of MusicRec's ``codes`` observations: embedded labels, finely seen danceability."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch as th
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import nn
+
+DANCEABILITY_BINS = (10, 20, 50, 100, 1000)
+"""Equal-width bins, coarse to fine. Coarse ones learn from few tracks; the finest is the resolution
+in which audio features are published (three decimals), so that a range's ends are met exactly.
+Tuned by us: `bench/encodings.py` compares choices."""
+
+
+class CodesExtractor(BaseFeaturesExtractor):
+    """Embed a ``codes`` observation: numbers as they are, a sum of embeddings for each vocabulary.
+
+    The space tells the columns apart (`music_env.encoding.encode`): an upper bound of 1 means a
+    number, a greater one a code in 0..bound, 0 for none; neighbouring columns of one bound are
+    slots of one vocabulary. The first number is danceability; it is also given as the sum of an
+    embedding for each of several bins, since one raw number cannot bend a network sharply enough
+    at the ends of the preferred range.
+
+    Args:
+        observation_space: a one-dimensional Box with lower bounds 0.
+        embedding_dim: the size of every embedding.
+        danceability_bins: the numbers of equal-width bins in which the first number is seen.
+        use_numbers: also hand on the raw numbers.
+
+    Raises:
+        ValueError: if the space is not of that kind.
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        *,
+        embedding_dim: int = 16,
+        danceability_bins: tuple[int, ...] | list[int] = DANCEABILITY_BINS,
+        use_numbers: bool = True,
+    ) -> None:
+        if (
+            not isinstance(observation_space, gym.spaces.Box)
+            or len(observation_space.shape) != 1
+            or not (observation_space.low == 0).all()
+            or not observation_space.high[0] == 1
+        ):
+            raise ValueError(
+                "CodesExtractor needs the observation space of encoding 'codes', a one-dimensional "
+                f"Box with lower bounds 0 and a number first, got {observation_space}"
+            )
+        high = observation_space.high.astype(np.int64)
+        n_numbers = int((high == 1).sum())
+        if not (high[:n_numbers] == 1).all():
+            raise ValueError(f"numbers must stand before codes, got upper bounds {high.tolist()}")
+        sizes, first = [], []
+        for column in range(n_numbers, len(high)):
+            if column == n_numbers or high[column] != high[column - 1]:
+                sizes.append(int(high[column]) + 1)
+                first.append(column)
+        n_groups = len(sizes) + bool(danceability_bins)
+        super().__init__(
+            observation_space, n_groups * embedding_dim + (n_numbers if use_numbers else 0)
+        )
+        self.n_numbers = n_numbers
+        self.use_numbers = use_numbers
+        self.slots = [slice(a, b) for a, b in zip(first, [*first[1:], len(high)], strict=True)]
+        # Row 0 is "none": padding_idx keeps it at zero.
+        self.labels = nn.ModuleList(
+            nn.Embedding(size, embedding_dim, padding_idx=0) for size in sizes
+        )
+        bins = th.tensor(list(danceability_bins), dtype=th.float32)
+        self.register_buffer("bins", bins, persistent=False)
+        self.register_buffer("first_bin", (bins.cumsum(0) - bins).long(), persistent=False)
+        self.bin_embedding = (
+            nn.Embedding(sum(danceability_bins), embedding_dim) if danceability_bins else None
+        )
+        for embedding in [*self.labels, *([self.bin_embedding] if self.bin_embedding else [])]:
+            nn.init.normal_(embedding.weight, std=0.1)
+        for embedding in self.labels:
+            with th.no_grad():
+                embedding.weight[0] = 0.0
+
+    def forward(self, observations: th.Tensor) -> th.Tensor:
+        """Return (batch, features_dim) float32 features of (batch, n_columns) observations."""
+        parts = [observations[:, : self.n_numbers]] if self.use_numbers else []
+        if self.bin_embedding is not None:
+            # The small addition keeps float32 0.43 * 1000 from falling into the bin below 430.
+            bins = ((observations[:, :1] + 1e-6) * self.bins).long()
+            bins = th.minimum(bins, self.bins.long() - 1) + self.first_bin
+            parts.append(self.bin_embedding(bins).sum(dim=1))
+        for slots, embedding in zip(self.slots, self.labels, strict=True):
+            parts.append(embedding(observations[:, slots].long()).sum(dim=1))
+        return th.cat(parts, dim=1)

@@ -1,0 +1,116 @@
+"""Figures from arrays already computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart by the colour-blind as well (jfly.uni-koeln.de/color, 2008).
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6E6E6E"
+
+
+def learning_curve(
+    title: str,
+    progress: Mapping[str, Sequence[float]],
+    *,
+    oracle_mean_reward: float,
+    random_mean_reward: float,
+    session_length: int,
+) -> Figure:
+    """Return a figure of return and regret against steps, with the loss below.
+
+    Args:
+        title: above the figure.
+        progress: tag -> one value a log point, as in ``progress.csv``; nan where not logged.
+        oracle_mean_reward: per track, of the better action everywhere.
+        random_mean_reward: per track, of a fair coin.
+        session_length: tracks in a session, to draw per-track figures as returns.
+    """
+    figure = Figure(figsize=(8, 9), layout="constrained")
+    figure.suptitle(title)
+    returns, regrets, losses = figure.subplots(3, 1, sharex=True)
+    steps = np.asarray(progress["time/total_timesteps"], dtype=float)
+
+    def line(axes: Any, tag: str, label: str, colour: str, factor: float = 1) -> None:
+        values = np.asarray(progress.get(tag, []), dtype=float) * factor
+        known = np.isfinite(values)
+        if known.any():
+            axes.plot(steps[known], values[known], color=colour, label=label, marker=".")
+
+    line(returns, "eval/mean_reward", "greedy, every track", BLUE, session_length)
+    line(returns, "rollout/ep_rew_mean", "exploring, recent sessions", ORANGE)
+    returns.axhline(oracle_mean_reward * session_length, color=GREEN, ls="--", label="oracle")
+    returns.axhline(random_mean_reward * session_length, color=GREY, ls=":", label="random")
+    returns.set_ylabel(f"return per session\nof {session_length} tracks")
+    line(regrets, "eval/regret", "greedy, every track", BLUE, 100)
+    line(regrets, "rollout/regret", "exploring, recent sessions", ORANGE, 100)
+    regrets.axhline(0, color=GREEN, ls="--", label="oracle")
+    regrets.axhline(
+        100 * (1 - random_mean_reward / oracle_mean_reward) if oracle_mean_reward else 0,
+        color=GREY,
+        ls=":",
+        label="random",
+    )
+    # Symmetric logarithm: linear below 1 %, so that 0 has a place.
+    regrets.set_yscale("symlog", linthresh=1)
+    regrets.set_ylim(bottom=-0.1)
+    regrets.set_yticks([0, 0.5, 1, 10, 100], ["0", "0.5", "1", "10", "100"])
+    regrets.set_ylabel("relative regret [%]")
+    line(losses, "train/loss", "train/loss", BLUE)
+    line(losses, "train/td_error", "train/td_error", BLUE)
+    losses.set_yscale("log")
+    losses.set_ylabel("loss or TD error")
+    losses.set_xlabel("steps (judged tracks)")
+    for axes in (returns, regrets, losses):
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+    return figure
+
+
+def comparison(title: str, rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Return a figure that compares policies.
+
+    Args:
+        title: above the figure.
+        rows: one a policy, with ``name``, ``mean_return`` and the ends of its interval,
+            ``oracle_mean_return``, ``balanced_accuracy``, ``decision_accuracy``, ``ndcg_at_10``.
+    """
+    figure = Figure(figsize=(11, 1.6 + 0.42 * len(rows)), layout="constrained")
+    figure.suptitle(title)
+    left, middle, right = figure.subplots(1, 3, sharey=True)
+    places = np.arange(len(rows))[::-1]
+
+    def column(name: str) -> np.ndarray:
+        return np.array([row[name] for row in rows], dtype=float)
+
+    means = column("mean_return")
+    ends = np.stack([means - column("mean_return_low"), column("mean_return_high") - means])
+    left.barh(places, means, xerr=np.maximum(ends, 0), color=BLUE, ecolor=GREY, capsize=3)
+    left.axvline(rows[0]["oracle_mean_return"], color=GREEN, ls="--", label="oracle")
+    left.set_xlabel("mean return per session, 95 % interval")
+    left.legend(fontsize="small")
+    half = 0.38
+    middle.barh(places + half / 2, column("decision_accuracy"), half, color=GREY, label="accuracy")
+    middle.barh(
+        places - half / 2, column("balanced_accuracy"), half, color=ORANGE, label="balanced"
+    )
+    middle.set_xlabel("share of decisions right")
+    middle.set_xlim(0, 1)
+    middle.legend(fontsize="small", loc="lower left")
+    right.barh(places, column("ndcg_at_10"), color=GREEN)
+    right.set_xlabel("nDCG@10")
+    right.set_xlim(0, 1)
+    left.set_yticks(places, [row["name"] for row in rows])
+    for axes in (left, middle, right):
+        axes.grid(axis="x", alpha=0.3)
+        axes.set_axisbelow(True)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG."""
+    figure.savefig(path, dpi=120)

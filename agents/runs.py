@@ -1,0 +1,171 @@
+"""A run's folder: configuration, model and figures, saved and loaded without pickle.
+
+config.json          everything needed to repeat the run
+model.safetensors    the learner (`agents.model_file`)
+metrics.json         figures over every track of the catalogue
+progress.csv         what was logged, a row a log point
+events.out.tfevents  the same for TensorBoard
+learning_curve.png
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.dueling_dqn import DuelingDQN
+from agents.model_file import ModelFileError
+from agents.q_learning import QLearning
+from music_env.catalogue import Catalogue
+from music_env.encoding import ENCODINGS
+from music_env.naming import nearest
+from music_env.tables import load_catalogue
+
+LEARNERS: Mapping[str, type[QLearning] | type[DuelingDQN]] = {
+    "q-learning": QLearning,
+    "dueling-dqn": DuelingDQN,
+}
+"""The learners, by the name that ``--agent`` and a run's configuration give them."""
+
+CONFIG, MODEL, METRICS, PROGRESS = (
+    "config.json",
+    "model.safetensors",
+    "metrics.json",
+    "progress.csv",
+)
+LEARNING_CURVE = "learning_curve.png"
+
+_PACKAGES = ("gymnasium", "numpy", "pandas", "stable-baselines3", "torch")
+
+
+class RunError(ValueError):
+    """A folder that holds no usable run, or a run that does not fit the catalogue at hand."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained learner with the configuration that it was trained with.
+
+    Attributes:
+        folder: where it lies.
+        config: the content of ``config.json``.
+        learner: ready for `predict` and ``q_values``.
+        catalogue: what it was trained on, checked against the checksum in the configuration.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    learner: QLearning | DuelingDQN
+    catalogue: Catalogue
+
+    @property
+    def name(self) -> str:
+        """The agent's name with the folder's, unique among runs shown together."""
+        return f"{self.config['agent']} ({self.folder.name})"
+
+    def environment_arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of ``gymnasium.make`` for the environment trained on."""
+        return {**self.config["environment"], "catalogue": self.catalogue}
+
+    def make_env(self, **changes: Any) -> gym.Env[Any, Any]:
+        """Return the scalar environment that the learner was trained on, with some changes."""
+        return gym.make("music_env:MusicRec-v0", **{**self.environment_arguments(), **changes})
+
+    def predict(
+        self, observation: NDArray[Any] | int, *, deterministic: bool = True
+    ) -> tuple[NDArray[Any], Any]:
+        """Return the learner's actions for one observation or a batch of rows, see SB3's."""
+        return self.learner.predict(np.asarray(observation), deterministic=deterministic)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide a run's result."""
+    found = {"python": platform.python_version()}
+    try:
+        found["musicrec"] = version("musicrec")
+    except ModuleNotFoundError:  # used from a source tree that is not installed
+        found["musicrec"] = "unknown"
+    return found | {name: version(name) for name in _PACKAGES}
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; `RunError` says what is wrong with a file that holds none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise RunError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path} must hold a JSON object, found {type(content).__name__}")
+    return content
+
+
+def load_run(folder: str | Path, *, catalogue: Catalogue | str | Path | None = None) -> Run:
+    """Load a run that ``train.py`` wrote; nothing in it is executed.
+
+    Args:
+        folder: the run's folder.
+        catalogue: the catalogue to use it on; default: the one named in its configuration.
+
+    Raises:
+        RunError: if the folder holds no run, or the catalogue or the encoding is not what the run
+            was trained with; the message says what differs.
+        CatalogueError: if the catalogue cannot be read.
+    """
+    folder = Path(folder)
+    if not (folder / CONFIG).is_file():
+        raise RunError(
+            f"{folder} holds no run: it has no {CONFIG}. Train one with "
+            f"`python train.py --agent dueling-dqn --out {folder}`"
+        )
+    config = read_json(folder / CONFIG)
+    missing = {"agent", "environment", "catalogue"} - config.keys()
+    if missing:
+        raise RunError(f"{folder / CONFIG} lacks {', '.join(sorted(missing))}")
+    agent = config["agent"]
+    if agent not in LEARNERS:
+        known = ", ".join(LEARNERS)
+        raise RunError(f"{folder / CONFIG}: agent must be one of {known}, got {agent!r}")
+    trained_on = config["catalogue"]
+    loaded = load_catalogue(catalogue if catalogue is not None else trained_on["path"])
+    if loaded.checksum != trained_on["checksum"]:
+        raise RunError(
+            f"{folder} was trained on another catalogue: {trained_on['n_tracks']} tracks with "
+            f"checksum {trained_on['checksum'][:12]}, found {loaded.n_tracks} tracks with "
+            f"{loaded.checksum[:12]}. Its observations would mean other tracks: name the catalogue "
+            "that it was trained on, or train again"
+        )
+    encoding = config["environment"]["encoding"]
+    if encoding not in ENCODINGS:
+        raise RunError(
+            f"{folder / CONFIG}: unknown encoding {encoding!r}.{nearest(encoding, ENCODINGS)}"
+        )
+    try:
+        learner = LEARNERS[agent].load(folder / MODEL)
+    except ModelFileError as error:
+        raise RunError(f"{folder}: {error}") from error
+    run = Run(folder, config, learner, loaded)
+    space = run.make_env().observation_space
+    if learner.observation_space != space:
+        raise RunError(
+            f"{folder / MODEL} observes {learner.observation_space}, but encoding {encoding!r} of "
+            f"this catalogue gives {space}: model and configuration do not belong together"
+        )
+    return run

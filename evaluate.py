@@ -1,0 +1,236 @@
+"""Compare trained runs with each other and with policies that do not learn.
+
+python evaluate.py runs/q-learning runs/dueling-dqn
+python evaluate.py runs/dueling-dqn --json
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch as th
+import tyro
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from agents import plotting
+from agents.baselines import baselines
+from agents.evaluation import (
+    TOP_K,
+    TrackPolicy,
+    catalogue_figures,
+    learner_policy,
+    session_figures,
+)
+from agents.runs import Run, RunError, load_run, write_json
+from music_env import CatalogueError
+from music_env.metrics import top_k
+from music_env.tables import Tables
+
+# Figure -> (heading, format). The order is that of the table.
+COLUMNS = {
+    "decision_accuracy": ("decisions right", ".2%"),
+    "balanced_accuracy": ("balanced", ".2%"),
+    "precision": ("precision", ".3f"),
+    "recall": ("recall", ".3f"),
+    "f1": ("F1", ".3f"),
+    "mean_return": ("return", ".1f"),
+    "relative_regret": ("regret", ".2%"),
+    f"precision_at_{TOP_K}": (f"prec@{TOP_K}", ".2f"),
+    f"ndcg_at_{TOP_K}": (f"nDCG@{TOP_K}", ".3f"),
+    f"hit_rate_at_{TOP_K}": (f"hit@{TOP_K}", ".0f"),
+    "milliseconds_per_recommendation": ("ms", ".1f"),
+}
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Compare trained runs on the same seeded sessions, with baselines and the oracle."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders that train.py wrote, for the same catalogue and listener."""
+    sessions: int = 100
+    """Sessions that every policy is judged on."""
+    seed: int = 0
+    """Seed of the sessions, of random decisions and of ties."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Where to write evaluation.json, evaluation.csv and comparison.png; default: the first run's folder."""  # noqa: E501
+    json: bool = False
+    """Print the figures as one JSON document and nothing else on standard output."""
+
+
+def evaluate(runs: Sequence[Run], *, sessions: int, seed: int) -> dict[str, Any]:
+    """Return the figures of runs and baselines, and the top tracks of each run.
+
+    Raises:
+        RunError: if the runs do not share catalogue, listener and session length.
+    """
+    tables = [run.make_env().unwrapped._tables for run in runs]  # type: ignore[attr-defined]
+    first = tables[0]
+    for run, other in zip(runs[1:], tables[1:], strict=True):
+        for name, mine, theirs in (
+            ("catalogue", first.catalogue.checksum, other.catalogue.checksum),
+            ("listener", first.preference, other.preference),
+            (
+                "weights",
+                runs[0].config["environment"]["weights"],
+                run.config["environment"]["weights"],
+            ),
+            ("session length", first.session_length, other.session_length),
+        ):
+            if mine != theirs:
+                raise RunError(
+                    f"{run.folder} cannot be compared with {runs[0].folder}: its {name} is "
+                    f"{theirs}, not {mine}"
+                )
+    policies = [
+        learner_policy(run.name, run.learner, table)
+        for run, table in zip(runs, tables, strict=True)
+    ]
+    rows = [
+        _figures(policy, first, sessions=sessions, seed=seed)
+        for policy in [*policies, *baselines(first, seed=seed)]
+    ]
+    return {
+        "listener": str(first.preference),
+        "n_tracks": first.catalogue.n_tracks,
+        "sessions": sessions,
+        "session_length": first.session_length,
+        "seed": seed,
+        "policies": rows,
+        f"top_{TOP_K}": {
+            run.name: _top_tracks(policy, first) for run, policy in zip(runs, policies, strict=True)
+        },
+    }
+
+
+def _figures(policy: TrackPolicy, tables: Tables, *, sessions: int, seed: int) -> dict[str, Any]:
+    """Return one row: decisions on sessions, ranking over the catalogue, time per ranking."""
+    ranking = catalogue_figures(policy, tables, seed=seed)
+    row: dict[str, Any] = {"name": policy.name}
+    row.update(session_figures(policy, tables, sessions=sessions, seed=seed))
+    row.update({name: ranking[name] for name in ranking if name.endswith(f"_at_{TOP_K}")})
+    row["mrr"] = ranking["mrr"]
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        top_k(policy.values(), TOP_K)
+        seconds.append(time.perf_counter() - started)
+    row["milliseconds_per_recommendation"] = 1000 * float(np.median(seconds))
+    return row
+
+
+def _top_tracks(policy: TrackPolicy, tables: Tables) -> list[dict[str, Any]]:
+    values = policy.values()
+    catalogue = tables.catalogue
+    return [
+        {
+            "track_index": track,
+            "track_id": catalogue.track_id[track],
+            "title": catalogue.title[track],
+            "artists": list(catalogue.artists.of(track)),
+            "genres": list(catalogue.genres.of(track)),
+            "danceability": float(catalogue.danceability[track]),
+            "value": float(values[track]),
+            "score": float(tables.scores.total[track]),
+        }
+        for track in top_k(values, TOP_K).tolist()
+    ]
+
+
+def print_tables(result: dict[str, Any], console: Console) -> None:
+    """Print the comparison and each run's top tracks."""
+    console.print(
+        f"Listener: {escape(result['listener'])}. {result['sessions']} sessions of "
+        f"{result['session_length']} tracks, seed {result['seed']}; ranking over all "
+        f"{result['n_tracks']:,} tracks.",
+        highlight=False,
+    )
+    table = Table()
+    table.add_column("policy")
+    for heading, _ in COLUMNS.values():
+        table.add_column(heading, justify="right")
+    for row in result["policies"]:
+        cells = []
+        for name, (_, form) in COLUMNS.items():
+            value = row[name]
+            text = "-" if math.isnan(value) else format(value, form)
+            if name == "mean_return":
+                text += f" [{row['mean_return_low']:.1f}, {row['mean_return_high']:.1f}]"
+            cells.append(escape(text))
+        table.add_row(escape(row["name"]), *cells)
+    console.print(table)
+    for name, tracks in result[f"top_{TOP_K}"].items():
+        top = Table(title=f"Top {TOP_K} of {escape(name)}", title_justify="left")
+        for heading in ("", "title", "artists", "genres", "danceability", "score"):
+            top.add_column(heading)
+        for place, track in enumerate(tracks, start=1):
+            top.add_row(
+                str(place),
+                escape(track["title"]),
+                escape(", ".join(track["artists"])),
+                escape(", ".join(track["genres"])),
+                f"{track['danceability']:.3f}",
+                f"{track['score']:+g}",
+            )
+        console.print(top)
+
+
+def write_files(result: dict[str, Any], out: Path) -> None:
+    """Write ``evaluation.json``, ``evaluation.csv`` and ``comparison.png``."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "evaluation.json", without_nan(result))
+    with (out / "evaluation.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(result["policies"][0]))
+        writer.writeheader()
+        writer.writerows(result["policies"])
+    figure = plotting.comparison(f"Listener: {result['listener']}", result["policies"])
+    plotting.save(figure, out / "comparison.png")
+
+
+def without_nan(value: Any) -> Any:
+    """Return a copy in which figures that do not exist are None: JSON has no nan."""
+    if isinstance(value, dict):
+        return {name: without_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def main() -> int:
+    """Parse the command line, evaluate, print and write; return the exit status."""
+    arguments = tyro.cli(Arguments, description=__doc__)
+    th.set_num_threads(1)
+    # Whatever a library prints must not get into the JSON document.
+    with redirect_stdout(sys.stderr) if arguments.json else nullcontext():
+        try:
+            runs = [load_run(folder) for folder in arguments.runs]
+            if not runs:
+                raise RunError("name at least one run's folder")
+            result = evaluate(runs, sessions=arguments.sessions, seed=arguments.seed)
+        except (CatalogueError, RunError) as error:
+            print(f"evaluate.py: {error}", file=sys.stderr)
+            return 2
+        out = arguments.out or arguments.runs[0]
+        write_files(result, out)
+    if arguments.json:
+        print(json.dumps(without_nan(result), ensure_ascii=False))
+    else:
+        print_tables(result, Console())
+        print(f"Written to {out}: evaluation.json, evaluation.csv, comparison.png")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

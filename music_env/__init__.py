@@ -1,0 +1,35 @@
+"""MusicRec: a Gymnasium environment for music recommendation.
+
+Importing this package registers ``MusicRec-v0``; `music_env.env.MusicRecEnv` is its specification.
+"""
+
+import gymnasium as gym
+
+from music_env.catalogue import Catalogue, CatalogueError
+from music_env.encoding import ENCODINGS, encode
+from music_env.env import Action, MusicRecEnv
+from music_env.listener import Preference, default_preference, score_tracks
+from music_env.vector_env import MusicRecVectorEnv
+
+__all__ = [
+    "ENCODINGS",
+    "Action",
+    "Catalogue",
+    "CatalogueError",
+    "MusicRecEnv",
+    "MusicRecVectorEnv",
+    "Preference",
+    "default_preference",
+    "encode",
+    "score_tracks",
+]
+
+__version__ = "0.1.0"
+
+# Idempotent: registering an id twice warns, and a reload or a second import path does just that.
+if "MusicRec-v0" not in gym.registry:
+    gym.register(
+        id="MusicRec-v0",
+        entry_point="music_env.env:MusicRecEnv",
+        vector_entry_point="music_env.vector_env:MusicRecVectorEnv",
+    )

@@ -1,0 +1,123 @@
+"""The listener: a preference over artist, genre and danceability, and the score of each track."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from music_env.catalogue import Catalogue
+
+TERMS = ("artist", "genre", "danceability")
+"""The reward's named terms, in the order of ``weights`` and of the columns of `Scores.terms`."""
+
+
+@dataclass(frozen=True)
+class Preference:
+    """What a listener likes; a part that is ``None`` is left open and contributes 0 to the score.
+
+    Attributes:
+        artist: the preferred artist's name, as in the catalogue.
+        genre: the preferred genre's name, as in the catalogue.
+        danceability: (lowest, highest) danceability liked, ends included, within 0..1.
+    """
+
+    artist: str | None = None
+    genre: str | None = None
+    danceability: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.danceability is None:
+            return
+        if len(self.danceability) != 2:
+            raise ValueError(f"danceability must be (lowest, highest), got {self.danceability!r}")
+        low, high = (float(end) for end in self.danceability)
+        if not 0 <= low <= high <= 1:
+            raise ValueError(
+                "danceability must be (lowest, highest) with 0 <= lowest <= highest <= 1, "
+                f"got {self.danceability!r}"
+            )
+        object.__setattr__(self, "danceability", (low, high))
+
+    def __str__(self) -> str:
+        low, high = self.danceability or (0.0, 1.0)
+        parts = [
+            f"artist {self.artist}" if self.artist is not None else "any artist",
+            f"genre {self.genre}" if self.genre is not None else "any genre",
+            f"danceability {low:g} to {high:g}" if self.danceability else "any danceability",
+        ]
+        return ", ".join(parts)
+
+
+def default_preference(catalogue: Catalogue) -> Preference:
+    """Return the preference of the listener whom the catalogue represents best.
+
+    The artist with the most tracks, that artist's most frequent genre, and the middle half (first
+    to third quartile, `numpy.quantile`'s linear interpolation) of that artist's danceability. Ties
+    go to the name that sorts first. A catalogue without genres leaves the genre open.
+    """
+    artist = int(np.argmax(catalogue.artists.frequency))
+    name = catalogue.artists.vocabulary[artist]
+    tracks = np.flatnonzero(catalogue.artists.has(name))
+    genre = None
+    if catalogue.genres.vocabulary:
+        counts = [
+            np.count_nonzero(catalogue.genres.has(g)[tracks]) for g in catalogue.genres.vocabulary
+        ]
+        genre = catalogue.genres.vocabulary[int(np.argmax(counts))] if any(counts) else None
+    low, high = np.quantile(catalogue.danceability[tracks], [0.25, 0.75])
+    return Preference(name, genre, (float(low), float(high)))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How a listener scores every track of a catalogue; arrays are read-only.
+
+    Attributes:
+        terms: (3, n_tracks) float64, the weighted terms in the order of `TERMS`.
+        total: (n_tracks,) float64, their sum: the reward of *like*.
+    """
+
+    terms: NDArray[np.float64]
+    total: NDArray[np.float64]
+
+
+def score_tracks(
+    catalogue: Catalogue, preference: Preference, weights: Sequence[float] = (1.0, 1.0, 1.0)
+) -> Scores:
+    """Return the score of every track: the reward for *like*; *dislike* earns its negative.
+
+    Each of the three terms is ``+weight`` on a match and ``-weight`` otherwise: one of the track's
+    artists is the preferred one; one of its genres is; its danceability lies within the range, ends
+    included. A term whose preference is open is 0. With unit weights and nothing left open the
+    score is one of -3, -1, +1, +3.
+
+    Raises:
+        ValueError: for an artist or genre that the catalogue does not have (with the nearest
+            names), and for weights that are not three finite numbers of at least 0.
+    """
+    weights = tuple(float(weight) for weight in weights)
+    if len(weights) != len(TERMS) or not all(math.isfinite(w) and w >= 0 for w in weights):
+        raise ValueError(
+            f"weights must be three finite numbers >= 0, one for each of {TERMS}, got {weights!r}"
+        )
+    terms = np.zeros((len(TERMS), catalogue.n_tracks))
+    matches: dict[str, NDArray[np.bool_]] = {}
+    if preference.artist is not None:
+        matches["artist"] = catalogue.artists.has(preference.artist)
+    if preference.genre is not None:
+        matches["genre"] = catalogue.genres.has(preference.genre)
+    if preference.danceability is not None:
+        low, high = preference.danceability
+        matches["danceability"] = (catalogue.danceability >= low) & (catalogue.danceability <= high)
+    for row, (name, weight) in enumerate(zip(TERMS, weights, strict=True)):
+        if name in matches:
+            terms[row] = np.where(matches[name], weight, -weight)
+    # Added one after another, in the order of TERMS: a caller who adds up `reward_terms` gets the
+    # same bits.
+    total = terms[0] + terms[1] + terms[2]
+    terms.flags.writeable = total.flags.writeable = False
+    return Scores(terms, total)

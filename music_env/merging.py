@@ -1,0 +1,344 @@
+"""The columns of a source -> one row a track: checked, merged, and counted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from music_env.catalogue import Catalogue, CatalogueReport, Labels
+from music_env.columns import Series, read_number, read_text, read_year
+from music_env.formats import CONVERTED, FEATURES, CatalogueError, Match
+
+Bools: TypeAlias = NDArray[np.bool_]
+Integers: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float64]
+
+LINKS = ("preview_url", "artwork_url")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns of a source that a catalogue takes, as they stand there."""
+
+    source: str
+    match: Match
+    columns: Mapping[str, Series]
+    """Canonical name -> (n_rows,) values; in a text column of a file "" is missing."""
+    n_rows: int
+    overlong: Bools | None = None
+    """(n_rows,) rows of a CSV with more fields than its header."""
+    encoding: str | None = None
+    delimiter: str | None = None
+
+
+def build(table: Table) -> Catalogue:
+    """Check the rows of a table, merge those of the same track, and count what was done.
+
+    Raises:
+        CatalogueError: there are no rows, or none of them is usable.
+    """
+    if table.n_rows == 0:
+        raise CatalogueError(
+            f"{table.source}: there are no rows below the header, expected at least one track"
+        )
+    layout = table.match.layout
+    numbers, unreadable = _numbers(table.columns)
+    texts = {
+        name: read_text(column, name)
+        for name, column in table.columns.items()
+        if name not in FEATURES and name not in CONVERTED
+    }
+    cells = {
+        name: _Cells.split(texts.pop(name), layout.separator)
+        for name in ("artists", "genres")
+        if name in texts
+    }
+    dropped, kept = _unusable(table, texts, cells["artists"], numbers, unreadable)
+    if not len(kept):
+        raise CatalogueError(_nothing_usable(table, dropped))
+
+    track, track_id = _tracks(texts, cells["artists"], kept)
+    is_first = np.diff(np.maximum.accumulate(track), prepend=-1) > 0
+    first = kept[is_first]  # (n_tracks,) the row that stands for each track
+    later = kept[~is_first]
+    texts.pop("track_id", None)
+    refused = {name: ~_is_link(texts[name]) for name in LINKS if name in texts}
+
+    def text(name: str) -> NDArray[np.object_]:
+        if name not in texts:
+            return np.full(len(first), "", dtype=object)
+        values = texts[name].iloc[first].to_numpy(dtype=object)
+        return np.where(refused[name][first], "", values) if name in refused else values
+
+    def labels(name: str) -> Labels:
+        if name not in cells:
+            return Labels((), np.zeros(len(first) + 1, np.int64), np.zeros(0, np.int32))
+        return cells[name].labels(kept, track, len(first))
+
+    features = {name: numbers[name][first] for name in FEATURES if name in numbers}
+    values: dict[str, Any] = {**texts, **numbers}
+    conflicts = _conflicts(values, later, first[track[~is_first]])
+    del unreadable["danceability"]  # such rows are dropped
+    report = CatalogueReport(
+        path=table.source,
+        layout=layout.name,
+        columns=table.match.columns,
+        unused=table.match.unused,
+        encoding=table.encoding,
+        delimiter=table.delimiter,
+        n_rows=table.n_rows,
+        n_tracks=len(first),
+        dropped=dropped,
+        merged=len(later),
+        duplicates=_duplicates({n: values[n] for n in conflicts}, cells, kept, track),
+        conflicts=conflicts,
+        unreadable=_row_numbers(unreadable, kept),
+        refused_links=_row_numbers(
+            {name: bad & (texts[name] != "").to_numpy() for name, bad in refused.items()}, kept
+        ),
+        unknown={
+            name: gaps
+            for name, values in features.items()
+            if (gaps := int(np.count_nonzero(np.isnan(values))))
+        },
+    )
+    return Catalogue(
+        track_id=track_id,
+        title=text("title"),
+        album=text("album"),
+        artists=labels("artists"),
+        genres=labels("genres"),
+        features=features,
+        preview_url=text("preview_url"),
+        artwork_url=text("artwork_url"),
+        report=report,
+    )
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """A column of artists or genres: its different cells, and the names in each."""
+
+    code: Integers
+    """(n_rows,) the cell of each row."""
+    start: Integers
+    """(n_cells + 1,) the names of cell c are `name[start[c]:start[c + 1]]`."""
+    name: Integers
+    """(n_names,) into `vocabulary`."""
+    vocabulary: NDArray[np.object_]
+
+    @classmethod
+    def split(cls, column: Series, separator: str | None) -> _Cells:
+        code, different = pd.factorize(column)
+        cells: list[str] = different.tolist()
+        counts, pieces = np.ones(len(cells), dtype=np.int64), cells
+        if separator is not None:
+            counts += np.fromiter((cell.count(separator) for cell in cells), np.int64, len(cells))
+            pieces = separator.join(cells).split(separator)
+        name, vocabulary = pd.factorize(np.array([piece.strip() for piece in pieces], dtype=object))
+        filled = (vocabulary != "")[name]
+        cell = np.repeat(np.arange(len(cells)), counts)[filled]
+        start = np.concatenate(([0], np.cumsum(np.bincount(cell, minlength=len(cells)))))
+        return cls(code, start, name[filled], vocabulary)
+
+    def rows_of(self, name: str) -> Integers:
+        """The rows that hold this one name only."""
+        single = np.flatnonzero(np.diff(self.start) == 1)
+        cells = single[self.vocabulary[self.name[self.start[single]]] == name]
+        return np.flatnonzero(np.isin(self.code, cells))
+
+    @property
+    def is_blank(self) -> Bools:
+        """(n_rows,) no name at all."""
+        return (np.diff(self.start) == 0)[self.code]
+
+    def names(self, row: int) -> list[str]:
+        cell = self.code[row]
+        return list(self.vocabulary[self.name[self.start[cell] : self.start[cell + 1]]])
+
+    def labels(self, rows: Integers, track: Integers, n_tracks: int) -> Labels:
+        """The names of tracks; `track` (n,) is the track of each of `rows` (n,)."""
+        cell = self.code[rows]
+        counts = np.diff(self.start)[cell]
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        name = self.name[np.repeat(self.start[cell], counts) + within]
+        n_names = max(len(self.vocabulary), 1)
+        pairs = pd.unique(np.repeat(track, counts) * n_names + name)
+        owner, name = np.divmod(pairs, n_names)
+        by_track = np.argsort(owner, kind="stable")
+        used, code = np.unique(name[by_track], return_inverse=True)
+        words = self.vocabulary[used]
+        order = np.argsort(words)
+        rank = np.empty(len(used), dtype=np.int32)
+        rank[order] = np.arange(len(used), dtype=np.int32)
+        indptr = np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=n_tracks))))
+        return Labels(tuple(words[order]), indptr.astype(np.int64), rank[code])
+
+
+def _numbers(columns: Mapping[str, Series]) -> tuple[dict[str, Floats], dict[str, Bools]]:
+    """Feature -> (n_rows,) values, NaN = missing; and where there was something unreadable."""
+    values: dict[str, Floats] = {}
+    unreadable: dict[str, Bools] = {}
+    for name, column in columns.items():
+        feature = CONVERTED.get(name, name)
+        if feature not in FEATURES:
+            continue
+        read = read_year(column) if name == "release_date" else read_number(column, name)
+        number, bad = read
+        if name == "duration_ms":
+            number /= 1000.0
+        if feature != "danceability":  # where infinity is out of range, and dropped as such
+            bad |= np.isinf(number)
+            number[bad] = np.nan
+        unknown = FEATURES[feature].unknown
+        if unknown is not None:
+            number[number == unknown] = np.nan
+        values[feature], unreadable[feature] = number, bad
+    return values, unreadable
+
+
+def _unusable(
+    table: Table,
+    texts: Mapping[str, Series],
+    artists: _Cells,
+    numbers: Mapping[str, Floats],
+    unreadable: Mapping[str, Bools],
+) -> tuple[dict[str, tuple[int, ...]], Integers]:
+    """Reason -> row numbers from 1 of the rows to drop, and the positions of the others."""
+    nameless = np.ones(table.n_rows, dtype=np.bool_)
+    for name in ("track_id", "title"):
+        if name in texts and nameless.any():
+            nameless &= _is_blank(texts[name])
+    value = numbers["danceability"]
+    gap = np.isnan(value)
+    no_number = unreadable["danceability"]
+    reasons = {
+        "more fields than the header": table.overlong,
+        "neither id nor title": nameless,
+        "no artist": artists.is_blank | _without_text(texts, artists, table.match.layout.no_text),
+        "danceability is missing": gap & ~no_number,
+        "danceability is not a number": no_number,
+        "danceability is outside 0..1": ~gap & ~((value >= 0.0) & (value <= 1.0)),
+    }
+    dropped: dict[str, tuple[int, ...]] = {}
+    usable = np.ones(table.n_rows, dtype=np.bool_)
+    for reason, mask in reasons.items():
+        if mask is not None and (mask & usable).any():
+            dropped[reason] = tuple((np.flatnonzero(mask & usable) + 1).tolist())
+            usable &= ~mask
+    return dropped, np.flatnonzero(usable)
+
+
+def _without_text(texts: Mapping[str, Series], artists: _Cells, word: str) -> Bools:
+    """(n_rows,) where the word for missing text stands for artists, title and album at once."""
+    missing = artists.rows_of(word)
+    for name in ("title", "album"):
+        if name in texts and word:
+            missing = missing[(texts[name].iloc[missing] == word).to_numpy(dtype=np.bool_)]
+    mask = np.zeros(len(artists.code), dtype=np.bool_)
+    mask[missing] = "title" in texts
+    return mask
+
+
+def _nothing_usable(table: Table, dropped: Mapping[str, tuple[int, ...]]) -> str:
+    lines = [
+        f"{table.source}: none of its {table.n_rows:,} rows is usable "
+        f"(taken for the layout {table.match.layout.name})"
+    ]
+    for reason, rows in dropped.items():
+        line = f"  {reason}: {len(rows):,} rows, the first is row {rows[0]}"
+        if reason.startswith("danceability"):
+            column = table.match.columns["danceability"]
+            found = table.columns["danceability"].iloc[rows[0] - 1]
+            line += f", where column {column!r} holds {found!r}; expected a number within 0..1"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _tracks(
+    texts: Mapping[str, Series], artists: _Cells, kept: Integers
+) -> tuple[Integers, NDArray[np.object_]]:
+    """The track of each kept row, tracks numbered as they appear, and the tracks' ids."""
+    if "track_id" in texts:
+        ids = texts["track_id"].iloc[kept]
+        lacking = np.flatnonzero(_is_blank(ids))
+    else:
+        ids, lacking = None, np.arange(len(kept))
+    if ids is None or len(lacking):
+        rows = kept[lacking]
+        titles = texts["title"].iloc[rows].str.strip()
+        key, _ = pd.factorize(titles)
+        # One hash for each different pair of title and artists, not for each row.
+        pair, _ = pd.factorize(key * len(artists.start) + artists.code[rows])
+        _, example = np.unique(pair, return_index=True)
+        derived = np.array(
+            [_derived_id(titles.iloc[i], artists.names(rows[i])) for i in example], dtype=object
+        )
+        filled = np.full(len(kept), "", dtype=object) if ids is None else ids.to_numpy(object)
+        filled = filled.copy()
+        filled[lacking] = derived[pair]
+        track, track_id = pd.factorize(filled)
+        return track, track_id
+    track, index = pd.factorize(ids)
+    return track, index.to_numpy(dtype=object)
+
+
+def _derived_id(title: str, artists: list[str]) -> str:
+    content = f"{title}\x1f{';'.join(artists)}".encode("utf-8", "surrogatepass")
+    return f"derived:{hashlib.blake2b(content, digest_size=8).hexdigest()}"
+
+
+def _is_blank(column: Series) -> Bools:
+    return (column.str.strip() == "").to_numpy(dtype=np.bool_)
+
+
+def _is_link(column: Series) -> Bools:
+    return column.str.fullmatch(r"https?://[^\s<>\"]+", case=False).to_numpy(dtype=np.bool_)
+
+
+def _conflicts(
+    values: Mapping[str, Any], later: Integers, first: Integers
+) -> dict[str, tuple[int, ...]]:
+    """Column -> row numbers of the rows `later` that differ from those of `first`."""
+    conflicts: dict[str, tuple[int, ...]] = {}
+    for name, column in values.items():
+        if isinstance(column, pd.Series):
+            differ = column.array[later] != column.array[first]
+        else:
+            here, there = column[later], column[first]
+            differ = (here != there) & ~(np.isnan(here) & np.isnan(there))
+        rows = later[np.asarray(differ, dtype=np.bool_)]
+        if len(rows):
+            conflicts[name] = tuple((rows + 1).tolist())
+    return conflicts
+
+
+def _duplicates(
+    differing: Mapping[str, Any], cells: Mapping[str, _Cells], kept: Integers, track: Integers
+) -> int:
+    """Number of rows that repeat an earlier row of the same track.
+
+    A column in which the rows of no track differ cannot tell them apart, so it is left out.
+    """
+    several = (np.bincount(track) > 1)[track]
+    rows = kept[several]
+    frame = pd.DataFrame(
+        {
+            "track": track[several],
+            **{name: cell.code[rows] for name, cell in cells.items()},
+            **{name: np.asarray(column)[rows] for name, column in differing.items()},
+        }
+    )
+    return int(frame.duplicated().sum())
+
+
+def _row_numbers(masks: Mapping[str, Bools], kept: Integers) -> dict[str, tuple[int, ...]]:
+    """Name -> numbers from 1 of the kept rows in its mask, for the masks that have any."""
+    found = {name: kept[mask[kept]] + 1 for name, mask in masks.items()}
+    return {name: tuple(rows.tolist()) for name, rows in found.items() if len(rows)}

@@ -1,0 +1,128 @@
+"""The order in which a session shows its tracks: a keyed pseudo-random permutation.
+
+A seed gives a key; key and session number give the order. Any part of any order is computed
+directly, so a session of 100 tracks from a million costs 100 evaluations, and the orders of
+thousands of sessions cost one vectorised call. The scalar and the vector environment call the same
+function, hence show the same tracks.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+# A Feistel network over a rectangle of ceil(sqrt n) rows, as in format-preserving encryption
+# (Black and Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002), with cycle-walking for
+# the few cells beyond n. Six rounds pass the chi-square tests of tests/test_order.py; rectangles of
+# a few cells would not (three by three reaches even permutations only), so those few tracks are
+# sorted by a hash each.
+_ROUNDS = 6
+_FEW_TRACKS = 256
+# Computed in one go: temporary arrays of this size [cells] stay in the cache. Tuned by us.
+_BLOCK_CELLS = 65_536
+_MAX_TRACKS = 2**31 - 1  # of an int32; rows and columns stay within 16 bits
+
+# Multipliers of the "lowbias32" integer hash (C. Wellons, hash-prospector, 2018).
+_MULTIPLY_1, _MULTIPLY_2 = np.uint32(0x7FEB352D), np.uint32(0x846CA68B)
+# SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_SPLITMIX_1, _SPLITMIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+UInt32 = NDArray[np.uint32]
+UInt64 = NDArray[np.uint64]
+
+
+def draw_key(generator: np.random.Generator) -> int:
+    """Return the key of a stream of sessions: 64 bits from the environment's generator."""
+    return int(generator.integers(2**64, dtype=np.uint64))
+
+
+def session_orders(
+    n_tracks: int, length: int, keys: ArrayLike, sessions: ArrayLike
+) -> NDArray[np.int32]:
+    """Return the first ``length`` positions of the permutation of each session.
+
+    Args:
+        n_tracks: the number of tracks permuted, 1 to about 2 billion.
+        length: how many different tracks a session shows, at most ``n_tracks``.
+        keys: (n_sessions,) unsigned 64-bit keys, see `draw_key`.
+        sessions: (n_sessions,) session numbers, counted from 0.
+
+    Returns:
+        (n_sessions, length) int32 in ``range(n_tracks)``; the numbers in a row are all different.
+
+    Raises:
+        ValueError: if ``length`` or ``n_tracks`` is out of range.
+    """
+    if not 1 <= n_tracks <= _MAX_TRACKS:
+        raise ValueError(f"n_tracks must be 1 to {_MAX_TRACKS}, got {n_tracks}")
+    if not 0 <= length <= n_tracks:
+        raise ValueError(f"length must be 0 to n_tracks = {n_tracks}, got {length}")
+    keys, sessions = np.asarray(keys, dtype=np.uint64), np.asarray(sessions, dtype=np.uint64)
+    if n_tracks <= _FEW_TRACKS:
+        hashes = _hashes(keys, sessions, n_tracks)
+        return np.argsort(hashes, axis=1, kind="stable")[:, :length].astype(np.int32)
+    # (rounds, n_sessions) uint32
+    round_keys = (_hashes(keys, sessions, _ROUNDS).T >> np.uint64(32)).astype(np.uint32)
+    rows = math.isqrt(n_tracks - 1) + 1
+    columns = -(-n_tracks // rows)
+    # Places along the first axis: the vector environment reads one place of all sessions at a time.
+    orders = np.empty((length, len(keys)), dtype=np.uint32)
+    places = np.arange(length, dtype=np.uint32)[:, None]
+    block = max(1, _BLOCK_CELLS // max(length, 1))
+    for start in range(0, len(keys), block):
+        part = slice(start, start + block)
+        orders[:, part] = _permute(places, round_keys[:, None, part], rows, columns)
+    # Cycle-walking: what falls beyond the last track is permuted again until it falls within.
+    beyond = np.nonzero(orders >= n_tracks)
+    cells = orders[beyond]
+    while (out := np.flatnonzero(cells >= n_tracks)).size:
+        cells[out] = _permute(cells[out], round_keys[:, beyond[1][out]], rows, columns)
+    orders[beyond] = cells
+    return orders.T.view(np.int32)
+
+
+def _hashes(keys: UInt64, sessions: UInt64, count: int) -> UInt64:
+    """Return (n_sessions, count) uint64: a SplitMix64 stream for each key and session."""
+    seeds = _splitmix(keys + _GOLDEN * (sessions + np.uint64(1)))[:, None]
+    return _splitmix(seeds + _GOLDEN * np.arange(1, count + 1, dtype=np.uint64))
+
+
+def _splitmix(x: UInt64) -> UInt64:
+    x = (x ^ (x >> np.uint64(30))) * _SPLITMIX_1
+    x = (x ^ (x >> np.uint64(27))) * _SPLITMIX_2
+    return x ^ (x >> np.uint64(31))
+
+
+def _permute(cells: UInt32, round_keys: UInt32, rows: int, columns: int) -> UInt32:
+    """Apply the network to cells; each of ``round_keys`` has a shape that broadcasts to theirs."""
+    row, column = np.divmod(cells, np.uint32(columns))
+    for number, key in enumerate(round_keys):
+        if number % 2 == 0:
+            row = _shift(row, column, key, rows)
+        else:
+            column = _shift(column, row, key, columns)
+    row *= np.uint32(columns)
+    row += column
+    permuted: UInt32 = row
+    return permuted
+
+
+def _shift(half: UInt32, other: UInt32, key: UInt32, size: int) -> UInt32:
+    """Add a keyed hash of the other half, modulo ``size``: invertible, whatever the hash."""
+    hashed = other + key
+    spare = np.empty_like(hashed)
+    hashed *= _MULTIPLY_1
+    np.right_shift(hashed, np.uint32(15), out=spare)
+    hashed ^= spare
+    hashed *= _MULTIPLY_2
+    hashed >>= np.uint32(16)
+    hashed *= np.uint32(size)
+    hashed >>= np.uint32(16)  # now uniform in range(size)
+    hashed += half
+    # The sum is below 2 * size: subtracting wraps around to a huge number exactly where not needed.
+    np.subtract(hashed, np.uint32(size), out=spare)
+    np.minimum(hashed, spare, out=hashed)
+    return hashed
