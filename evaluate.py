@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch as th
 import tyro
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -38,20 +39,23 @@ from music_env import CatalogueError
 from music_env.metrics import top_k
 from music_env.tables import Tables
 
-# Figure -> (heading, format). The order is that of the table.
-COLUMNS = {
-    "decision_accuracy": ("decisions right", ".2%"),
+# Figure -> (heading, format), in the order of the tables.
+DECISIONS = {
+    "decision_accuracy": ("right", ".2%"),
     "balanced_accuracy": ("balanced", ".2%"),
     "precision": ("precision", ".3f"),
     "recall": ("recall", ".3f"),
     "f1": ("F1", ".3f"),
-    "mean_return": ("return", ".1f"),
+    "mean_return": ("return [95 %]", ".1f"),
     "relative_regret": ("regret", ".2%"),
-    f"precision_at_{TOP_K}": (f"prec@{TOP_K}", ".2f"),
-    f"ndcg_at_{TOP_K}": (f"nDCG@{TOP_K}", ".3f"),
-    f"hit_rate_at_{TOP_K}": (f"hit@{TOP_K}", ".0f"),
-    "milliseconds_per_recommendation": ("ms", ".1f"),
 }
+RANKING = {
+    f"precision_at_{TOP_K}": (f"precision@{TOP_K}", ".2f"),
+    f"ndcg_at_{TOP_K}": (f"nDCG@{TOP_K}", ".3f"),
+    f"hit_rate_at_{TOP_K}": (f"hit rate@{TOP_K}", ".0f"),
+    "milliseconds_per_recommendation": ("time [ms]", ".2f"),
+}
+PLAIN_WIDTH = 110  # columns, where standard output is no terminal
 
 
 @dataclass(frozen=True)
@@ -151,28 +155,17 @@ def _top_tracks(policy: TrackPolicy, tables: Tables) -> list[dict[str, Any]]:
 
 def print_tables(result: dict[str, Any], console: Console) -> None:
     """Print the comparison and each run's top tracks."""
+    sessions = f"{result['sessions']} sessions of {result['session_length']} tracks"
+    console.print(f"Listener: {escape(result['listener'])}", highlight=False)
     console.print(
-        f"Listener: {escape(result['listener'])}. {result['sessions']} sessions of "
-        f"{result['session_length']} tracks, seed {result['seed']}; ranking over all "
-        f"{result['n_tracks']:,} tracks.",
-        highlight=False,
+        _figures_table(f"Decisions, {sessions}, seed {result['seed']}", DECISIONS, result)
     )
-    table = Table()
-    table.add_column("policy")
-    for heading, _ in COLUMNS.values():
-        table.add_column(heading, justify="right")
-    for row in result["policies"]:
-        cells = []
-        for name, (_, form) in COLUMNS.items():
-            value = row[name]
-            text = "-" if math.isnan(value) else format(value, form)
-            if name == "mean_return":
-                text += f" [{row['mean_return_low']:.1f}, {row['mean_return_high']:.1f}]"
-            cells.append(escape(text))
-        table.add_row(escape(row["name"]), *cells)
-    console.print(table)
+    every = f"Ranking of all {result['n_tracks']:,} tracks"
+    console.print(_figures_table(every, RANKING, result))
     for name, tracks in result[f"top_{TOP_K}"].items():
-        top = Table(title=f"Top {TOP_K} of {escape(name)}", title_justify="left")
+        top = Table(
+            title=f"Top {TOP_K} of {escape(name)}", title_justify="left", box=box.SIMPLE_HEAD
+        )
         for heading in ("", "title", "artists", "genres", "danceability", "score"):
             top.add_column(heading)
         for place, track in enumerate(tracks, start=1):
@@ -185,6 +178,25 @@ def print_tables(result: dict[str, Any], console: Console) -> None:
                 f"{track['score']:+g}",
             )
         console.print(top)
+
+
+def _figures_table(
+    title: str, columns: dict[str, tuple[str, str]], result: dict[str, Any]
+) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("policy", no_wrap=True)
+    for heading, _ in columns.values():
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in result["policies"]:
+        cells = []
+        for name, (_, form) in columns.items():
+            value = row[name]
+            text = "-" if math.isnan(value) else format(value, form)
+            if name == "mean_return":
+                text += f" [{row['mean_return_low']:.1f}, {row['mean_return_high']:.1f}]"
+            cells.append(escape(text))
+        table.add_row(escape(row["name"]), *cells)
+    return table
 
 
 def write_files(result: dict[str, Any], out: Path) -> None:
@@ -227,7 +239,7 @@ def main() -> int:
     if arguments.json:
         print(json.dumps(without_nan(result), ensure_ascii=False))
     else:
-        print_tables(result, Console())
+        print_tables(result, Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH))
         print(f"Written to {out}: evaluation.json, evaluation.csv, comparison.png")
     return 0
 

@@ -1,1 +1,25 @@
-"""Learners with the interface of Stable-Baselines3."""
+"""Learners with the interface of Stable-Baselines3, and what surrounds them.
+
+The distribution ``openai-agents`` installs a top-level module of the same name: the two cannot be
+used in one environment.
+"""
+
+from agents.dueling_dqn import DuelingDQN
+from agents.policies import DuelingDQNPolicy, DuelingMultiInputPolicy
+from agents.q_learning import QLearning
+from agents.recommender import recommend, track_values
+from agents.runs import Run, RunError, load_run
+from agents.vec_env import GymVecEnv
+
+__all__ = [
+    "DuelingDQN",
+    "DuelingDQNPolicy",
+    "DuelingMultiInputPolicy",
+    "GymVecEnv",
+    "QLearning",
+    "Run",
+    "RunError",
+    "load_run",
+    "recommend",
+    "track_values",
+]

@@ -15,20 +15,12 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from tqdm import tqdm
 
-from agents.evaluation import TOP_K, catalogue_figures, learner_policy
+from agents.evaluation import catalogue_figures, learner_policy
+from agents.progress import EVAL_TAGS
 from music_env.tables import Tables
 
 RECENT_SESSIONS = 100
 """Sessions over which ``rollout/`` figures are averaged, as SB3's ``stats_window_size``."""
-
-EVAL_TAGS = {
-    "eval/mean_reward": "mean_reward",
-    "eval/regret": "relative_regret",
-    "eval/decision_accuracy": "decision_accuracy",
-    "eval/balanced_accuracy": "balanced_accuracy",
-    f"eval/precision_at_{TOP_K}": f"precision_at_{TOP_K}",
-}
-"""TensorBoard tag -> figure of `agents.evaluation.catalogue_figures`, at every log point."""
 
 
 class RunLogger(BaseCallback):
@@ -58,10 +50,14 @@ class RunLogger(BaseCallback):
         self.tables = tables
         self.interval = max(1, total_timesteps // log_points)
         self.recent: deque[tuple[float, float]] = deque(maxlen=RECENT_SESSIONS)
+        # None: shown on a terminal only, so that a log file holds no thousand bars.
         self.progress = tqdm(
-            total=total_timesteps, unit="step", disable=not progress_bar, dynamic_ncols=True
+            total=total_timesteps,
+            unit="step",
+            disable=None if progress_bar else True,
+            dynamic_ncols=True,
         )
-        self._next_log = 0
+        self._next_log = self._last_log = 0
 
     def _on_training_start(self) -> None:
         self._next_log = self.num_timesteps + self.interval
@@ -80,10 +76,12 @@ class RunLogger(BaseCallback):
         return True
 
     def _on_training_end(self) -> None:
-        self._log()
+        if self.num_timesteps > self._last_log:
+            self._log()
         self.progress.close()
 
     def _log(self) -> None:
+        self._last_log = self.num_timesteps
         policy = learner_policy("learner", self.model, self.tables)  # type: ignore[arg-type]
         figures = catalogue_figures(policy, self.tables)
         for tag, name in EVAL_TAGS.items():

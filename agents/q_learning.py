@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,9 +14,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm, maybe_make_env
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import MaybeCallback, PyTorchObs, Schedule
+from stable_baselines3.common.type_aliases import MaybeCallback, Schedule
 from stable_baselines3.common.utils import (
-    ConstantSchedule,
     FloatSchedule,
     LinearSchedule,
     check_for_correct_spaces,
@@ -31,12 +30,18 @@ from agents.model_file import (
     space_to_json,
     write_model,
 )
+from agents.policies import argument_from_json, argument_to_json
+from agents.tabular import TabularPolicy, q_learning_update
 
-# From here on a vector step is faster than the plain loop (tuned by us: 2 to 16 actions a state).
-_SMALL_BATCH = 32
 _ARRAYS = ("q_table", "visits")
+_COUNTERS = {  # name in the state -> attribute
+    "num_timesteps": "num_timesteps",
+    "episodes": "_episode_num",
+    "n_updates": "_n_updates",
+}
 _HYPERPARAMETERS = (
     "learning_rate",
+    "visit_exponent",
     "gamma",
     "exploration_fraction",
     "exploration_initial_eps",
@@ -45,175 +50,6 @@ _HYPERPARAMETERS = (
     "initial_value",
     "stats_window_size",
 )
-
-
-def q_learning_update(
-    q_table: NDArray[np.float64],
-    states: NDArray[np.integer[Any]],
-    actions: NDArray[np.integer[Any]],
-    rewards: NDArray[np.floating[Any]],
-    next_states: NDArray[np.integer[Any]],
-    terminated: NDArray[np.bool_],
-    *,
-    learning_rate: float,
-    gamma: float,
-) -> NDArray[np.float64]:
-    """Update `q_table` in place by a batch of transitions, exactly as if they came one by one.
-
-    For each transition in turn, with ``s' = next_states[i]`` and so on::
-
-        target = r + gamma * max(Q[s'])   (r alone where terminated)
-        Q[s, a] += learning_rate * (target - Q[s, a])
-
-    Hence a batch may repeat a pair of state and action, or reach a state that it updated before.
-    (A plain vectorised update would lose all but one of the repeated updates; ``np.add.at`` would
-    apply them all to the same old value, which overshoots.)
-
-    Args:
-        q_table: (n_states, n_actions) float64, C-contiguous.
-        states: (n,) integers from 0.
-        actions: (n,) integers from 0.
-        rewards: (n,).
-        next_states: (n,); what stands there where `terminated` is not used, but must be a state.
-        terminated: (n,), False where a time limit alone ended the episode.
-        learning_rate: the step size.
-        gamma: the discount.
-
-    Returns:
-        (n,) float64: each transition's temporal-difference error, ``target - Q[s, a]`` before its
-        update.
-    """
-    n, n_actions = len(states), q_table.shape[1]
-    cells = states * n_actions + actions
-    targets = rewards.astype(np.float64)
-    bootstraps = ~terminated if gamma else np.zeros(n, dtype=bool)
-    if n < _SMALL_BATCH or (gamma and _reads_own_updates(states, next_states, bootstraps)):
-        rows = next_states * n_actions
-        return _update_one_by_one(
-            q_table, cells, targets, rows, bootstraps, learning_rate=learning_rate, gamma=gamma
-        )
-    if gamma:
-        targets += np.where(bootstraps, gamma * q_table[next_states].max(axis=1), 0.0)
-    return _update_at_once(q_table, cells, targets, learning_rate=learning_rate)
-
-
-def _reads_own_updates(
-    states: NDArray[np.integer[Any]],
-    next_states: NDArray[np.integer[Any]],
-    bootstraps: NDArray[np.bool_],
-) -> bool:
-    """Say whether a transition bootstraps from a state that an earlier one of the batch updates."""
-    updated, first = np.unique(states, return_index=True)
-    place = np.searchsorted(updated, next_states).clip(max=len(updated) - 1)
-    earlier = (updated[place] == next_states) & (first[place] < np.arange(len(states)))
-    return bool((earlier & bootstraps).any())
-
-
-def _update_one_by_one(
-    q_table: NDArray[np.float64],
-    cells: NDArray[np.integer[Any]],
-    rewards: NDArray[np.float64],
-    rows: NDArray[np.integer[Any]],
-    bootstraps: NDArray[np.bool_],
-    *,
-    learning_rate: float,
-    gamma: float,
-) -> NDArray[np.float64]:
-    # A memoryview reads and writes single numbers several times as fast as indexing an array.
-    q = q_table.reshape(-1).data
-    n_actions = q_table.shape[1]
-    errors = []
-    for cell, target, row, bootstrap in zip(
-        cells.tolist(), rewards.tolist(), rows.tolist(), bootstraps.tolist(), strict=True
-    ):
-        if bootstrap:
-            target += gamma * max(q[row : row + n_actions])
-        error = target - q[cell]
-        q[cell] += learning_rate * error
-        errors.append(error)
-    return np.array(errors)
-
-
-def _update_at_once(
-    q_table: NDArray[np.float64],
-    cells: NDArray[np.integer[Any]],
-    targets: NDArray[np.float64],
-    *,
-    learning_rate: float,
-) -> NDArray[np.float64]:
-    """Update by targets known beforehand, repeated cells included.
-
-    Each update is the affine map ``q -> decay * q + learning_rate * target``; those of one cell are
-    composed by doubling (Hillis & Steele 1986), in log2(repeats) rounds.
-    """
-    order = np.argsort(cells, kind="stable")
-    cells, targets = cells[order], targets[order]
-    is_first = np.append(True, cells[1:] != cells[:-1])
-    first = np.flatnonzero(is_first)
-    counts = np.diff(first, append=len(cells))
-    rank = np.arange(len(cells)) - np.repeat(first, counts)  # how many updates of the cell before
-    q = q_table.reshape(-1)
-    before = q[cells]
-    most = int(counts.max())
-    if most > 1:
-        decay = 1.0 - learning_rate
-        gained = learning_rate * targets  # by the last 1, 2, 4, ... updates of the cell
-        distance = 1
-        while distance < most:
-            later = np.flatnonzero(rank >= distance)
-            gained[later] += decay**distance * gained[later - distance]
-            distance *= 2
-        repeated = np.flatnonzero(rank)
-        before[repeated] = decay ** rank[repeated] * before[repeated] + gained[repeated - 1]
-    errors = targets - before
-    last = first + counts - 1
-    q[cells[last]] = before[last] + learning_rate * errors[last]
-    in_order = np.empty_like(errors)
-    in_order[order] = errors
-    return in_order
-
-
-class TabularPolicy(BasePolicy):
-    """The greedy policy of a table of action values.
-
-    Args:
-        observation_space: the states.
-        action_space: the actions.
-        lr_schedule: not used; Stable-Baselines3 gives it to every policy.
-        initial_value: of every cell.
-
-    Attributes:
-        q_table: (n_states, n_actions) float64 tensor, part of the state dict.
-    """
-
-    q_table: th.Tensor
-
-    def __init__(
-        self,
-        observation_space: spaces.Discrete[Any],
-        action_space: spaces.Discrete[Any],
-        lr_schedule: Schedule | None = None,
-        *,
-        initial_value: float = 0.0,
-    ) -> None:
-        super().__init__(observation_space, action_space)
-        self.initial_value = initial_value
-        shape = (int(observation_space.n), int(action_space.n))
-        self.register_buffer("q_table", th.full(shape, initial_value, dtype=th.float64))
-
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        return {
-            "observation_space": self.observation_space,
-            "action_space": self.action_space,
-            "initial_value": self.initial_value,
-        }
-
-    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
-        assert isinstance(observation, th.Tensor)
-        assert isinstance(self.observation_space, spaces.Discrete)
-        assert isinstance(self.action_space, spaces.Discrete)
-        states = observation.long() - int(self.observation_space.start)
-        return self.q_table[states].argmax(dim=1) + int(self.action_space.start)
 
 
 class QLearning(BaseAlgorithm):
@@ -238,10 +74,12 @@ class QLearning(BaseAlgorithm):
     Args:
         policy: ``"TabularPolicy"`` or a subclass of `TabularPolicy`.
         env: an environment, a `VecEnv`, or the id of a registered environment.
-        learning_rate: step size, in (0, 1]; or a function of the progress remaining (1 to 0).
-            With a constant one the values keep following the noise of random rewards and
-            transitions; one that falls towards 0, such as ``LinearSchedule(0.5, 0.0, 1.0)``,
-            averages it out.
+        learning_rate: step size, in [0, 1]; or a function of the progress remaining (1 to 0).
+        visit_exponent: in [0, 1]: the n-th update of a cell has the step size
+            ``learning_rate / n ** visit_exponent``. At 0 (default) a constant step size keeps the
+            values following the noise of random rewards and transitions. Between 0.5 and 1 it is
+            averaged out (Even-Dar & Mansour 2003, who recommend about 0.8). At 1, with learning
+            rate 1 and gamma 0, a value is the mean of its rewards.
         gamma: discount, in [0, 1].
         exploration_fraction: share of the training, in (0, 1], over which the exploration rate
             falls linearly.
@@ -278,6 +116,7 @@ class QLearning(BaseAlgorithm):
         env: Any = None,
         *,
         learning_rate: float | Schedule = 0.1,
+        visit_exponent: float = 0.0,
         gamma: float = 0.99,
         exploration_fraction: float = 0.1,
         exploration_initial_eps: float = 1.0,
@@ -309,21 +148,20 @@ class QLearning(BaseAlgorithm):
             support_multi_env=True,
             seed=seed,
         )
+        shares = {
+            "visit_exponent": visit_exponent,
+            "gamma": gamma,
+            "exploration_fraction": exploration_fraction,
+            "exploration_initial_eps": exploration_initial_eps,
+            "exploration_final_eps": exploration_final_eps,
+        }
         if not callable(learning_rate):
-            _check("learning_rate", learning_rate, 0 < learning_rate <= 1, "in (0, 1]")
-        _check("gamma", gamma, 0 <= gamma <= 1, "in [0, 1]")
-        _check(
-            "exploration_fraction",
-            exploration_fraction,
-            0 < exploration_fraction <= 1,
-            "in (0, 1]",
-        )
-        for name, eps in (
-            ("exploration_initial_eps", exploration_initial_eps),
-            ("exploration_final_eps", exploration_final_eps),
-        ):
-            _check(name, eps, 0 <= eps <= 1, "in [0, 1]")
-        _check("initial_value", initial_value, np.isfinite(initial_value), "finite")
+            shares["learning_rate"] = learning_rate
+        for name, value in shares.items():
+            _check(name, value, 0.0, 1.0)
+        _check("exploration_fraction", exploration_fraction, sys.float_info.min, 1.0)
+        _check("initial_value", initial_value, -sys.float_info.max, sys.float_info.max)
+        self.visit_exponent = visit_exponent
         self.gamma = gamma
         self.exploration_fraction = exploration_fraction
         self.exploration_initial_eps = exploration_initial_eps
@@ -432,7 +270,8 @@ class QLearning(BaseAlgorithm):
         candidates[coins < self.exploration_rate] = True
         ordinal = candidates.cumsum(axis=1)
         # A pick in [0, 1) chooses evenly: the k-th candidate is the first whose ordinal exceeds k.
-        return (ordinal > (picks * ordinal[:, -1])[:, None]).argmax(axis=1)
+        actions: NDArray[np.int64] = (ordinal > (picks * ordinal[:, -1])[:, None]).argmax(axis=1)
+        return actions
 
     def _states(self, observations: Any) -> NDArray[np.int64]:
         """Return the rows of some observations in the table, in the observations' shape."""
@@ -455,7 +294,7 @@ class QLearning(BaseAlgorithm):
         self,
         total_timesteps: int,
         callback: MaybeCallback = None,
-        log_interval: int | None = 100,  # type: ignore[override]
+        log_interval: int | None = 100,
         tb_log_name: str = "QLearning",
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
@@ -518,6 +357,7 @@ class QLearning(BaseAlgorithm):
         infos: list[dict[str, Any]],
     ) -> None:
         """Update the table by what a step of the environments gave, (n_envs,) each."""
+        start = int(self.observation_space.start)
         terminated = dones
         if self.gamma and dones.any():
             terminated, new_obs = dones.copy(), new_obs.copy()
@@ -526,20 +366,18 @@ class QLearning(BaseAlgorithm):
                     terminated[i] = False
                     # `new_obs` is the first observation of the next episode.
                     new_obs[i] = infos[i]["terminal_observation"]
-        states = self._states(observations)
-        actions = actions - int(self.action_space.start)
         errors = q_learning_update(
             self.q_table,
-            states,
-            actions,
+            self.visits,
+            observations - start,
+            actions - int(self.action_space.start),
             rewards,
-            self._states(new_obs),
+            new_obs - start,
             terminated,
             learning_rate=self.lr_schedule(self._current_progress_remaining),
             gamma=self.gamma,
+            visit_exponent=self.visit_exponent,
         )
-        # A sum of ones is the same in any order, which a sum of updates to the values is not.
-        np.add.at(self.visits, (states, actions), 1)
         self._n_updates += len(errors)
         self._td_error_sum += float(np.abs(errors).sum())
         self._td_error_count += len(errors)
@@ -579,9 +417,7 @@ class QLearning(BaseAlgorithm):
             "q_table": self.q_table.copy(),
             "visits": self.visits.copy(),
             "generator": self._generator.bit_generator.state,
-            "num_timesteps": self.num_timesteps,
-            "episodes": self._episode_num,
-            "n_updates": self._n_updates,
+            **{name: getattr(self, attribute) for name, attribute in _COUNTERS.items()},
             "progress_remaining": self._current_progress_remaining,
             "last_obs": None if self._last_obs is None else self._last_obs.tolist(),
         }
@@ -594,30 +430,36 @@ class QLearning(BaseAlgorithm):
         """
         for name in _ARRAYS:
             own, given = getattr(self, name), state.get(name)
-            if not isinstance(given, np.ndarray) or given.shape != own.shape:
-                found = given.shape if isinstance(given, np.ndarray) else given
-                raise ValueError(f"{name} must be an array of shape {own.shape}, found {found!r}")
+            given = np.asarray(given)
+            if (given.shape, given.dtype) != (own.shape, own.dtype):
+                raise ValueError(
+                    f"{name} must be {own.dtype} of shape {own.shape}, "
+                    f"not {given.dtype} of shape {given.shape}"
+                )
         try:
+            counters = {attribute: int(state[name]) for name, attribute in _COUNTERS.items()}
+            progress, last_obs = float(state["progress_remaining"]), state["last_obs"]
+            last_obs = None if last_obs is None else np.array(last_obs, dtype=np.int64)
+            if last_obs is not None and last_obs.shape != (self.n_envs,):
+                raise ValueError(
+                    f"{last_obs.size} last observations for {self.n_envs} environments"
+                )
             self._generator.bit_generator.state = state["generator"]
-            self.num_timesteps = int(state["num_timesteps"])
-            self._episode_num = int(state["episodes"])
-            self._n_updates = int(state["n_updates"])
-            self._update_progress(float(state["progress_remaining"]))
-            last_obs = state["last_obs"]
-            self._last_obs = None if last_obs is None else np.array(last_obs, dtype=np.int64)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"not the state of a QLearning: {error!r}") from error
+        for attribute, count in counters.items():
+            setattr(self, attribute, count)
+        self._update_progress(progress)
+        self._last_obs = last_obs
         for name in _ARRAYS:
             getattr(self, name)[...] = state[name]
 
-    def save(  # type: ignore[override]
-        self, path: Any, exclude: Any = None, include: Any = None
-    ) -> None:
+    def save(self, path: Any, exclude: Any = None, include: Any = None) -> None:
         """Save the learner as one safetensors file (`agents.model_file`), without pickle.
 
-        A schedule is kept if it is a number, a `ConstantSchedule` or a `LinearSchedule`. Any other
-        function cannot be written without pickle: its present value is, with a warning; give the
-        function to `load` again to go on with it.
+        Hyperparameters, spaces, arrays, counters and the generator's state are kept; the
+        environment, ``tensorboard_log`` and ``verbose`` are not. Of a schedule that is none of
+        Stable-Baselines3's, only the name is, for `load` to ask for.
 
         Args:
             path: where to; ``.safetensors`` is added where there is no suffix. Callbacks that name
@@ -629,11 +471,8 @@ class QLearning(BaseAlgorithm):
             raise ValueError("QLearning.save takes neither `exclude` nor `include`")
         state = self.get_state()
         arrays = {name: state.pop(name) for name in _ARRAYS}
-        hyperparameters = {name: getattr(self, name) for name in _HYPERPARAMETERS}
-        for name in ("learning_rate", "exploration_rate_schedule"):
-            hyperparameters[name] = self._schedule_to_json(name)
         config = {
-            "hyperparameters": hyperparameters,
+            "hyperparameters": {n: argument_to_json(getattr(self, n)) for n in _HYPERPARAMETERS},
             "observation_space": space_to_json(self.observation_space),
             "action_space": space_to_json(self.action_space),
             "n_envs": self.n_envs,
@@ -643,7 +482,7 @@ class QLearning(BaseAlgorithm):
         write_model(path, algorithm=type(self).__name__, config=config, tensors=arrays)
 
     @classmethod
-    def load(  # type: ignore[override]
+    def load(
         cls,
         path: Any,
         env: Any = None,
@@ -655,14 +494,16 @@ class QLearning(BaseAlgorithm):
     ) -> Self:
         """Load a learner; nothing in the file is executed.
 
-        Its random generator goes on where it stood. The environment is neither seeded nor reset.
+        Its random generator goes on where it stood. The environment is neither seeded nor reset,
+        unless ``seed`` is given.
 
         Args:
             path: as given to `save`.
             env: to go on learning in; may have another number of environments. None for
                 predicting.
             device: see the class.
-            custom_objects: accepted for the interface; there are no objects in the file.
+            custom_objects: schedules for the names in the file which are not of Stable-Baselines3:
+                ``{"package.module.function": function}``; or give ``learning_rate=function``.
             print_system_info: print the present versions.
             force_reset: reset the environment before learning goes on. False if it stands where
                 it stood when the learner was saved.
@@ -670,38 +511,45 @@ class QLearning(BaseAlgorithm):
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ModelFileError: if the file is not a learner of this class.
+            ModelFileError: if the file is not a learner of this class, or uses a schedule that must
+                be given.
             ValueError: if the spaces of `env` are not those of the learner.
         """
         if print_system_info:
             get_system_info()
+        # Not for the constructor: it would send the environment back to its first episodes.
+        new_seed = kwargs.pop("seed", None)
         file = read_model(path, algorithm=cls.__name__)
         try:
-            saved = dict(file.config["hyperparameters"])
-            for name in ("learning_rate", "exploration_rate_schedule"):
-                saved[name] = _schedule_from_json(saved[name])
+            saved = file.config["hyperparameters"]
+            arguments = {
+                name: argument_from_json(saved[name], custom_objects or {})
+                for name in _HYPERPARAMETERS
+                if name not in kwargs
+            }
             observation_space = space_from_json(file.config["observation_space"])
             action_space = space_from_json(file.config["action_space"])
             n_envs, seed = file.config["n_envs"], file.config["seed"]
             state = {**file.config["state"], **file.tensors}
-        except (KeyError, TypeError) as error:
+            if force_reset:
+                state["last_obs"] = None
+        except (KeyError, TypeError, RecursionError) as error:
             raise ModelFileError(f"{path} is not a whole {cls.__name__}: {error!r}") from error
-        # No seed yet, as it would send the environment back to its first episodes.
         if env is not None:
             env = cls._wrap_env(maybe_make_env(env, 0))
             check_for_correct_spaces(env, observation_space, action_space)
-        model = cls(env=env, _init_setup_model=False, **{**saved, **kwargs})
+        model = cls(env=env, device=device, _init_setup_model=False, **arguments, **kwargs)
         if env is None:
             model.observation_space, model.action_space = observation_space, action_space  # type: ignore[assignment]
             model.n_envs = n_envs
         model._setup_model()
-        model.seed = seed
         try:
             model.set_state(state)
         except ValueError as error:
             raise ModelFileError(f"{path} is not a whole {cls.__name__}: {error}") from error
-        if force_reset:
-            model._last_obs = None
+        model.seed = seed if new_seed is None else new_seed
+        if new_seed is not None:
+            model.set_random_seed(new_seed)
         return model
 
     def set_parameters(
@@ -722,36 +570,11 @@ class QLearning(BaseAlgorithm):
             load_path_or_dict = {"policy": {"q_table": th.from_numpy(tensors["q_table"])}}
         super().set_parameters(load_path_or_dict, exact_match, device)
 
-    def _schedule_to_json(self, name: str) -> Any:
-        schedule = getattr(self, name)
-        if isinstance(schedule, FloatSchedule):
-            schedule = schedule.value_schedule
-        if isinstance(schedule, ConstantSchedule):
-            return float(schedule.val)
-        if isinstance(schedule, LinearSchedule):
-            return {"linear": [schedule.start, schedule.end, schedule.end_fraction]}
-        if not callable(schedule):
-            return schedule
-        value = float(schedule(self._current_progress_remaining))
-        warnings.warn(
-            f"{name}={schedule!r} cannot be saved without pickle: its present value, {value}, is. "
-            f"Use a LinearSchedule, or load(path, {name}=...)",
-            stacklevel=3,
-        )
-        return value
-
-
-def _schedule_from_json(data: Any) -> float | Schedule | None:
-    if isinstance(data, dict):
-        start, end, fraction = map(float, data["linear"])
-        return LinearSchedule(start, end, fraction)
-    return None if data is None else float(data)
-
 
 def _is_tabular(policy: Any) -> bool:
     return isinstance(policy, type) and issubclass(policy, TabularPolicy)
 
 
-def _check(name: str, value: Any, fits: bool, expected: str) -> None:
-    if not fits:
-        raise ValueError(f"{name} must be {expected}, not {value!r}")
+def _check(name: str, value: Any, low: float, high: float) -> None:
+    if not (isinstance(value, Real) and low <= value <= high):
+        raise ValueError(f"{name} must be from {low:g} to {high:g}, not {value!r}")

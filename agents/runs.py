@@ -69,8 +69,9 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The agent's name with the folder's, unique among runs shown together."""
-        return f"{self.config['agent']} ({self.folder.name})"
+        """The agent's name, with the folder's where that says more."""
+        agent, folder = self.config["agent"], self.folder.resolve().name
+        return str(agent) if folder == agent else f"{agent} ({folder})"
 
     def environment_arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of ``gymnasium.make`` for the environment trained on."""

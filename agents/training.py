@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,14 +11,15 @@ from typing import Any, Literal
 import gymnasium as gym
 import torch as th
 from stable_baselines3.common.callbacks import CallbackList
-from stable_baselines3.common.logger import Figure, HParam, configure
+from stable_baselines3.common.logger import Figure, HParam, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.utils import LinearSchedule
 
 from agents import plotting
-from agents.callbacks import EVAL_TAGS, RunLogger, StopOnInterrupt
+from agents.callbacks import RunLogger, StopOnInterrupt
 from agents.dueling_dqn import DuelingDQN
 from agents.evaluation import catalogue_figures, learner_policy
 from agents.extractors import CodesExtractor
+from agents.progress import EVAL_TAGS, ProgressFile, read_progress
 from agents.q_learning import QLearning
 from agents.runs import (
     CONFIG,
@@ -36,15 +36,15 @@ from agents.vec_env import GymVecEnv
 from music_env.catalogue import Catalogue
 
 NOT_REPORTED = ("stdout", "log", "json", "csv")
-"""SB3's outputs other than TensorBoard."""
+"""SB3's outputs other than TensorBoard: texts and figures are for TensorBoard only."""
 
 
 @dataclass(frozen=True)
 class QLearningSettings:
     """Hyperparameters of the tabular Q-learner (defaults: see the README, Results)."""
 
-    timesteps: int = 60_000
-    """Tracks to judge, about ten times the embedded catalogue."""
+    timesteps: int = 100_000
+    """Tracks to judge, seventeen times the embedded catalogue: all tracks are seen."""
     encoding: str = "profile"
     """The environment's encoding."""
     n_envs: int = 16
@@ -67,8 +67,8 @@ class QLearningSettings:
 class DuelingDQNSettings:
     """Hyperparameters of the dueling DQN (defaults: see the README, Results)."""
 
-    timesteps: int = 24_000
-    """Tracks to judge, about four times the embedded catalogue."""
+    timesteps: int = 12_000
+    """Tracks to judge, twice the embedded catalogue."""
     encoding: str = "codes"
     """The environment's encoding."""
     n_envs: int = 16
@@ -135,7 +135,10 @@ def make_learner(
     if isinstance(settings, QLearningSettings):
         schedule = LinearSchedule(rate, settings.final_learning_rate, 1.0)
         return QLearning(env=env, learning_rate=schedule, **common)
-    policy_kwargs: dict[str, Any] = {"net_arch": list(settings.net_arch)}
+    policy_kwargs: dict[str, Any] = {
+        "net_arch": list(settings.net_arch),
+        "optimizer_kwargs": {"fused": True},  # Adam in one call: an update takes a fifth less
+    }
     if settings.encoding == "codes":
         policy_kwargs["features_extractor_class"] = CodesExtractor
         policy_kwargs["features_extractor_kwargs"] = {"embedding_dim": settings.embedding_dim}
@@ -180,7 +183,7 @@ def train_run(settings: RunSettings) -> dict[str, Any]:
     write_json(out / CONFIG, config)
 
     learner = make_learner(learner_settings, GymVecEnv(native), seed=settings.seed)
-    logger = configure(str(out), ["csv", "tensorboard"])
+    logger = Logger(str(out), [ProgressFile(out / PROGRESS), TensorBoardOutputFormat(str(out))])
     learner.set_logger(logger)
     run_logger = RunLogger(tables, timesteps, progress_bar=settings.progress_bar)
     stop = StopOnInterrupt()
@@ -238,14 +241,6 @@ def mixed_states(tables: Any) -> dict[str, float]:
         "mixed_state_tracks": int(mixed.sum()),
         "best_table_regret": float(1 - np.abs(sums).sum() / oracle) if oracle else 0.0,
     }
-
-
-def read_progress(path: Path) -> dict[str, list[float]]:
-    """Read ``progress.csv``: tag -> one value a log point, nan where a tag was not logged."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("time/total_timesteps")]
-    names = rows[0].keys() if rows else ["time/total_timesteps"]
-    return {name: [float(row[name] or "nan") for row in rows] for name in names}
 
 
 def _prepared(out: Path, *, overwrite: bool) -> Path:

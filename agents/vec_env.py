@@ -32,7 +32,7 @@ Info = dict[str, Any]
 _PLAIN_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
-class VectorEnvAdapter(VecEnv):
+class GymVecEnv(VecEnv):
     """A Gymnasium `VectorEnv` as a Stable-Baselines3 `VecEnv`.
 
     Step by step it hands out what `DummyVecEnv` of the same environments, each in a `Monitor`,
@@ -44,7 +44,7 @@ class VectorEnvAdapter(VecEnv):
             vectorization_mode="sync",
             vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
         )
-        model = DQN("MlpPolicy", VectorEnvAdapter(env))
+        model = DQN("MlpPolicy", GymVecEnv(env))
 
     **Autoreset.** ``SAME_STEP``, and ``DISABLED``: then the adapter resets what has ended, with
     ``reset(options={"reset_mask": mask})``. ``NEXT_STEP`` is refused: the step after an end
@@ -162,6 +162,7 @@ class VectorEnvAdapter(VecEnv):
     ) -> tuple[Any, list[Info]]:
         """Return the observations after the reset of what has ended, and all infos."""
         ended = np.flatnonzero(dones)
+        infos = self._running_infos(batch)
         if self._same_step:
             if "final_obs" not in batch:
                 raise RuntimeError(
@@ -176,7 +177,6 @@ class VectorEnvAdapter(VecEnv):
             final_infos = _split_dict(batch, ended)
             observations, reset = self.env.reset(options={"reset_mask": dones.copy()})
         seconds = round(time.perf_counter() - self._start, 6)
-        infos = self._running_infos(batch)
         for i, info, reset_info, terminal_observation, timeout, total, length in zip(
             ended.tolist(),
             final_infos,
@@ -312,7 +312,7 @@ class _SharedInfo(Info):
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError(
             "this info is shared by all environments whose episode goes on, and cannot be written "
-            "to: copy it, or use VectorEnvAdapter(env, step_infos=True)"
+            "to: copy it, or use GymVecEnv(env, step_infos=True)"
         )
 
     # What only takes away (pop, clear, ...) finds nothing to take.

@@ -169,7 +169,7 @@ class CatalogueReport:
         ]
         if self.unused:
             lines.append(f"  columns not used: {', '.join(self.unused)}")
-        lines += [f"  dropped, {reason}: {_count(rows)}" for reason, rows in self.dropped.items()]
+        lines += [f"  dropped, {reason}: {row_list(rows)}" for reason, rows in self.dropped.items()]
         if self.merged:
             lines.append(
                 f"  merged into an earlier row of the same track: {self.merged:,} rows, "
@@ -177,10 +177,10 @@ class CatalogueReport:
             )
         for title, found in (
             ("differs from the track's first row, which stands", self.conflicts),
-            ("not a finite number, taken as missing", self.unreadable),
-            ("no http or https link, left out", self.refused_links),
+            ("is not a finite number, taken as missing", self.unreadable),
+            ("is no http or https link, left out", self.refused_links),
         ):
-            lines += [f"  {name} {title}: {_count(rows)}" for name, rows in found.items()]
+            lines += [f"  {name} {title}: {row_list(rows)}" for name, rows in found.items()]
         if self.unknown:
             gaps = ", ".join(f"{name} of {n:,}" for name, n in self.unknown.items())
             lines.append(f"  not known, of {self.n_tracks:,} tracks: {gaps}")
@@ -337,6 +337,7 @@ def _add_texts(digest: Any, texts: list[str]) -> None:
     digest.update("".join(texts).encode("utf-8", "surrogatepass"))
 
 
-def _count(rows: tuple[int, ...], shown: int = 5) -> str:
+def row_list(rows: tuple[int, ...], shown: int = 5) -> str:
+    """How many rows, and the first of their numbers."""
     numbers = ", ".join(map(str, rows[:shown])) + (", ..." if len(rows) > shown else "")
     return f"{len(rows):,} row{'s' * (len(rows) > 1)} ({numbers})"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import codecs
 import csv
+import functools
 import io
 import itertools
+import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +30,7 @@ from music_env.merging import Table
 
 HEAD_BYTES = 65536  # what delimiter and encoding are guessed from
 _SAMPLE_ROWS = 100  # what the spelling of numbers is guessed from
+_LEAST_PIECE = 2 * 1024 * 1024  # bytes; below, a thread costs more than it saves (measured)
 
 # Up to pandas 3.0 the default converter is off in the last bit now and then; from 3.1 all
 # converters are exact and the argument is deprecated.
@@ -63,18 +67,18 @@ def read_csv(data: bytes, mapping: Mapping[str, str] | None, *, source: str) -> 
     mark, encoding = next((mark for mark in MARKS if data.startswith(mark[0])), (b"", "utf-8"))
     if not mark:
         encoding = bare_utf16(data) or encoding
-    try:
-        if encoding.startswith("utf-8"):
+    if encoding.startswith("utf-8"):
+        try:
             return _read_utf8(data[len(mark) :], mapping, source, encoding)
+        except UnicodeDecodeError:  # which knows only its place in a cell
+            encoding = _other_encoding(data, source)
+    try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        if not encoding.startswith("utf-8"):
-            raise CatalogueError(
-                f"{source}: begins as {encoding}, but byte {error.start:,} is not "
-                f"({error.reason}): the file is cut off or damaged; get it again"
-            ) from error
-        encoding = _one_byte_encoding(data, source)
-        text = data.decode(encoding)
+        raise CatalogueError(
+            f"{source}: begins as {encoding}, but byte {error.start:,} is not ({error.reason}): "
+            "the file is cut off or damaged; get it again"
+        ) from error
     return _read_utf8(text.encode(), mapping, source, encoding)
 
 
@@ -88,17 +92,17 @@ def bare_utf16(data: bytes) -> str | None:
     return None
 
 
-def _one_byte_encoding(data: bytes, source: str) -> str:
+def _other_encoding(data: bytes, source: str) -> str:
+    """The encoding of a file that is not all UTF-8."""
     text = data.decode("utf-8", "surrogateescape")
     bad = len(re.findall("[\udc80-\udcff]", text))
     good = len(re.findall("[^\0-\x7f]", text)) - bad
     if good > bad:  # accents of a one-byte encoding hardly ever happen to be UTF-8
-        start = len(text[: re.search("[\udc80-\udcff]", text).start()].encode())  # type: ignore[union-attr]
-        line = data.count(b"\n", 0, start) + 1
+        before, byte, _ = re.split("([\udc80-\udcff])", text, maxsplit=1)
         raise CatalogueError(
-            f"{source}: line {line:,} (the header is line 1) has the byte 0x{data[start]:02x}, "
-            f"which is not UTF-8, while {good:,} other characters are: the file is damaged or "
-            "mixes encodings; repair that line, or get the file again"
+            f"{source}: line {before.count(chr(10)) + 1:,} (the header is line 1) has the byte "
+            f"0x{ord(byte) - 0xDC00:02x}, which is not UTF-8, while {good:,} other characters "
+            "are: the file is damaged or mixes encodings; repair that line, or get it again"
         )
     try:
         data.decode("cp1252")
@@ -116,76 +120,106 @@ def _read_utf8(data: bytes, mapping: Mapping[str, str] | None, source: str, enco
     delimiter = _delimiter(head, mapping or {})
     start = _Start.of(head, delimiter)
     found = match(start.header, mapping, source=source)
-    body = data[len(head[: start.n_chars].encode()) :]
-    width = len(start.header)
-    _refuse_cut_row(body, delimiter, width, source)
-
     place = {name: start.header.index(column) for name, column in found.columns.items()}
-    texts = {p for name, p in place.items() if not _is_number(name)}
+    texts = {p for name, p in place.items() if name not in FEATURES and name != "duration_ms"}
     numbers = set(place.values()) - texts
-    decimal = start.decimal_mark(numbers) if delimiter != "," else "."
-    options: dict[str, Any] = {
-        "sep": delimiter,
-        "decimal": decimal,
-        "na_values": {
-            **{str(p): sorted(NO_NUMBER) for p in numbers},
-            **{str(p): [""] for p in (width, width + 1)},
-        },
-        **_EXACT,
-    }
-    # The header is replaced by numbers, so that names may repeat, and made two columns wider than
-    # the table: pandas drops the surplus of an overlong row without a word if columns are chosen.
-    wide_header = delimiter.join(map(str, range(width + 2)))
-    contents = b"".join((wide_header.encode(), b"\n", body))
+    decimal = start.decimal_mark(place["danceability"]) if delimiter != "," else "."
+    body = memoryview(data)[len(head[: start.n_chars].encode()) :]
+    width = len(start.header)
+    _refuse_cut_row(bytes(body[-HEAD_BYTES:]), delimiter, width, source)
+
+    parse = functools.partial(
+        _parse, body, width=width, delimiter=delimiter, decimal=decimal, source=source
+    )
+    surplus = {width, width + 1}
     # Left to itself, pandas reads text three times as fast, but takes ids of digits for numbers.
     digits = {p for p in texts if start.looks_like_numbers(p)}
-    raw = _parse(contents, {*place.values(), width, width + 1}, digits, options, source)
-    misread = {p for p in texts if not pd.api.types.is_string_dtype(raw[str(p)])}
+    raw = parse({*place.values(), *surplus}, gaps=numbers | surplus, as_text=digits)
+    misread = {p for p in texts if not pd.api.types.is_string_dtype(raw[p])}
     if misread:
-        again = _parse(contents, misread, misread, options, source)
-        raw = raw.assign(**{str(p): again[str(p)] for p in misread})
-
-    columns: dict[str, Series] = {name: raw[str(p)] for name, p in place.items()}
+        raw |= parse(misread, gaps=set(), as_text=misread)
+    columns = {name: raw[p] for name, p in place.items()}
     if decimal == ",":
         for name, p in place.items():
             if p in numbers and pd.api.types.is_string_dtype(columns[name]):
                 columns[name] = columns[name].str.replace(",", ".", regex=False)
-    overlong = (raw[str(width)].notna() | raw[str(width + 1)].notna()).to_numpy(dtype=np.bool_)
-    return Table(source, found, columns, len(raw), overlong, encoding, delimiter)
-
-
-def _is_number(name: str) -> bool:
-    return name in FEATURES or name == "duration_ms"
+    overlong = np.logical_or.reduce([raw[p].notna().to_numpy() for p in surplus])
+    return Table(source, found, columns, len(overlong), overlong, encoding, delimiter)
 
 
 def _parse(
-    contents: bytes,
-    wanted: Collection[int],
-    as_text: Collection[int],
-    options: Mapping[str, Any],
+    body: memoryview,
+    wanted: set[int],
+    *,
+    gaps: set[int],
+    as_text: set[int],
+    width: int,
+    delimiter: str,
+    decimal: str,
     source: str,
-) -> pd.DataFrame:
-    try:
-        return pd.read_csv(
-            io.BytesIO(contents),
+) -> dict[int, Series]:
+    """Parse the columns `wanted`, by place; those in `gaps` may have words for missing."""
+    # The header is replaced by numbers, so that names may repeat, and made two columns wider than
+    # the table: pandas drops the surplus of an overlong row without a word if columns are chosen.
+    header = delimiter.join(map(str, range(width + 2))).encode() + b"\n"
+
+    def read(piece: memoryview) -> pd.DataFrame:
+        frame: pd.DataFrame = pd.read_csv(
+            io.BytesIO(b"".join((header, piece))),
+            sep=delimiter,
+            decimal=decimal,
             usecols=sorted(wanted),
             dtype={str(p): "str" for p in as_text},
             keep_default_na=False,
+            na_values={str(p): sorted(NO_NUMBER) if p < width else [""] for p in gaps},
             index_col=False,
             low_memory=False,
-            **options,
+            **_EXACT,
         )
+        return frame
+
+    pieces = _pieces(body)
+    try:
+        try:
+            with ThreadPoolExecutor(len(pieces)) as pool:
+                frames = list(pool.map(read, pieces))
+        except pd.errors.ParserError:  # perhaps because a quoted field was cut in two
+            frames = [read(body)]
     except pd.errors.ParserError as error:
-        opened = re.search(r"EOF inside string starting at row (\d+)", str(error))
-        if opened is None:
-            raise CatalogueError(
-                f"{source}: cannot be read as CSV ({str(error).strip()}); {EXPECTED}"
-            ) from error
-        raise CatalogueError(
+        raise CatalogueError(_parser_message(str(error), source)) from error
+    return {p: _joined([frame[str(p)] for frame in frames]) for p in wanted}
+
+
+def _pieces(body: memoryview) -> list[memoryview]:
+    """Cut at ends of lines, one piece a processor: pandas parses without holding Python's lock."""
+    n = max(1, min(os.cpu_count() or 1, len(body) // _LEAST_PIECE))
+    cuts = [0]
+    for i in range(1, n):
+        at = max(len(body) * i // n, cuts[-1])
+        while at < len(body) and (end := bytes(body[at : at + 4096]).find(b"\n")) < 0:
+            at += 4096
+        cuts.append(min(at + end + 1, len(body)) if at < len(body) else len(body))
+    return [body[a:b] for a, b in itertools.pairwise([*cuts, len(body)]) if a < b or n == 1]
+
+
+def _joined(parts: list[Series]) -> Series:
+    if len(parts) == 1:
+        return parts[0]
+    dtypes = {part.dtype for part in parts}
+    if len(dtypes) == 1 or all(dtype.kind in "iuf" for dtype in dtypes):
+        return pd.concat(parts, ignore_index=True)
+    return pd.Series(np.concatenate([part.to_numpy(dtype=object) for part in parts]), dtype=object)
+
+
+def _parser_message(error: str, source: str) -> str:
+    opened = re.search(r"EOF inside string starting at row (\d+)", error)
+    if opened:
+        return (
             f"{source}: a quoted field that begins in row {opened[1]} (data rows from 1, blank "
             "lines counted) is never closed: the file is cut off, or a quotation mark is missing "
             "there; get it again, or repair that row"
-        ) from error
+        )
+    return f"{source}: cannot be read as CSV ({error.strip()}); {EXPECTED}"
 
 
 @dataclass(frozen=True)
@@ -213,9 +247,9 @@ class _Start:
     def looks_like_numbers(self, place: int) -> bool:
         return all(map(_looks_like_a_number, self.cells(place)))
 
-    def decimal_mark(self, places: Iterable[int]) -> str:
-        cells = itertools.chain.from_iterable(map(self.cells, places))
-        return "," if any(re.fullmatch(r"\s*[-+]?\d*,\d+\s*", cell) for cell in cells) else "."
+    def decimal_mark(self, place: int) -> str:
+        is_comma = any(re.fullmatch(r"\s*\d*,\d+\s*", cell) for cell in self.cells(place))
+        return "," if is_comma else "."
 
 
 def _looks_like_a_number(cell: str) -> bool:
@@ -241,11 +275,11 @@ def _delimiter(head: str, mapping: Mapping[str, str]) -> str:
     return max((c for c in candidates if c.isascii()), key=fitness)
 
 
-def _refuse_cut_row(body: bytes, delimiter: str, width: int, source: str) -> None:
+def _refuse_cut_row(tail: bytes, delimiter: str, width: int, source: str) -> None:
     """Refuse a last row that neither ends its line nor has all its fields."""
-    if body.endswith((b"\n", b"\r")):
+    if tail.endswith((b"\n", b"\r")):
         return
-    last_line = re.split(rb"[\r\n]", body[-HEAD_BYTES:])[-1]
+    last_line = re.split(rb"[\r\n]", tail)[-1]
     # An odd number of quotes: it continues a field of several lines, which the parser will check.
     if not last_line.strip() or last_line.count(b'"') % 2:
         return

@@ -133,7 +133,7 @@ NEEDED: tuple[str, ...] = ("track_id", "title", "artists", "danceability")
 """What a row needs to be a track; of id and title one suffices."""
 
 NO_NUMBER: frozenset[str] = frozenset(
-    {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "null", "None", "none"}
+    {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "Null", "null", "None"}
 )
 """Words that stand for a missing number. In a column of text they are text: there are songs
 called "None", and artists."""
@@ -196,11 +196,13 @@ def _checked(mapping: Mapping[str, str], names: Sequence[str], source: str) -> d
         name = SYNONYMS.get(key, key)
         if name not in FIELDS:
             raise CatalogueError(
-                f"columns= has {key!r}, which is no canonical name; expected one of "
+                f"{source}: columns= has {key!r}, which is no canonical name; expected one of "
                 f"{', '.join(FIELDS)}." + nearest(str(key), (*FIELDS, *SYNONYMS))
             )
         if name in given:
-            raise CatalogueError(f"columns= has {name!r} in both spellings; keep one of them")
+            raise CatalogueError(
+                f"{source}: columns= has {name!r} in both spellings; keep one of them"
+            )
         if column not in names:
             raise CatalogueError(
                 f"{source}: columns= takes {key!r} from column {column!r}, which is not there; "

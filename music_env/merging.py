@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from music_env.catalogue import Catalogue, CatalogueReport, Labels
+from music_env.catalogue import Catalogue, CatalogueReport, Labels, row_list
 from music_env.columns import Series, read_number, read_text, read_year
 from music_env.formats import CONVERTED, FEATURES, CatalogueError, Match
 
@@ -20,6 +20,8 @@ Integers: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 
 LINKS = ("preview_url", "artwork_url")
+FLAGS = ("explicit", "mode")  # features that some write as words
+FLAG_WORDS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,10 @@ class Table:
     encoding: str | None = None
     delimiter: str | None = None
 
+    def where(self, name: str) -> str:
+        """What to call a column in a message."""
+        return f"{self.source}: column {self.match.columns[name]!r} ({name})"
+
 
 def build(table: Table) -> Catalogue:
     """Check the rows of a table, merge those of the same track, and count what was done.
@@ -44,17 +50,15 @@ def build(table: Table) -> Catalogue:
         CatalogueError: there are no rows, or none of them is usable.
     """
     if table.n_rows == 0:
-        raise CatalogueError(
-            f"{table.source}: there are no rows below the header, expected at least one track"
-        )
+        raise CatalogueError(f"{table.source}: there are no rows, expected at least one track")
     layout = table.match.layout
-    numbers, unreadable = _numbers(table.columns)
+    numbers, unreadable = _numbers(table)
     texts = {
-        name: read_text(column, name)
+        name: read_text(column, table.where(name))
         for name, column in table.columns.items()
         if name not in FEATURES and name not in CONVERTED
     }
-    cells = {
+    cells: dict[str, _Cells] = {
         name: _Cells.split(texts.pop(name), layout.separator)
         for name in ("artists", "genres")
         if name in texts
@@ -96,7 +100,13 @@ def build(table: Table) -> Catalogue:
         n_tracks=len(first),
         dropped=dropped,
         merged=len(later),
-        duplicates=_duplicates({n: values[n] for n in conflicts}, cells, kept, track),
+        duplicates=_duplicates(
+            # The columns that tell most rows apart go first: fewer are left for the others.
+            {name: values[name] for name in sorted(conflicts, key=lambda n: -len(conflicts[n]))},
+            cells,
+            kept,
+            track,
+        ),
         conflicts=conflicts,
         unreadable=_row_numbers(unreadable, kept),
         refused_links=_row_numbers(
@@ -131,18 +141,23 @@ class _Cells:
     """(n_cells + 1,) the names of cell c are `name[start[c]:start[c + 1]]`."""
     name: Integers
     """(n_names,) into `vocabulary`."""
-    vocabulary: NDArray[np.object_]
+    vocabulary: pd.Index[str]
+    """The different names, sorted by code point."""
 
     @classmethod
     def split(cls, column: Series, separator: str | None) -> _Cells:
-        code, different = pd.factorize(column)
-        cells: list[str] = different.tolist()
+        code, cells = pd.factorize(column)
         counts, pieces = np.ones(len(cells), dtype=np.int64), cells
         if separator is not None:
-            counts += np.fromiter((cell.count(separator) for cell in cells), np.int64, len(cells))
-            pieces = separator.join(cells).split(separator)
-        name, vocabulary = pd.factorize(np.array([piece.strip() for piece in pieces], dtype=object))
-        filled = (vocabulary != "")[name]
+            words = cells.tolist()
+            counts += np.fromiter((word.count(separator) for word in words), np.int64, len(words))
+            pieces = pd.Index(separator.join(words).split(separator), dtype=cells.dtype)
+        name, vocabulary = pd.factorize(pieces.str.strip())
+        order = vocabulary.argsort()
+        rank = np.empty(len(order), dtype=np.int64)
+        rank[order] = np.arange(len(order))
+        vocabulary, name = vocabulary[order], rank[name]
+        filled = np.asarray(vocabulary != "", dtype=np.bool_)[name]
         cell = np.repeat(np.arange(len(cells)), counts)[filled]
         start = np.concatenate(([0], np.cumsum(np.bincount(cell, minlength=len(cells)))))
         return cls(code, start, name[filled], vocabulary)
@@ -150,17 +165,21 @@ class _Cells:
     def rows_of(self, name: str) -> Integers:
         """The rows that hold this one name only."""
         single = np.flatnonzero(np.diff(self.start) == 1)
-        cells = single[self.vocabulary[self.name[self.start[single]]] == name]
-        return np.flatnonzero(np.isin(self.code, cells))
+        is_it = np.zeros(len(self.start) - 1, dtype=np.bool_)
+        is_it[single] = np.asarray(self.vocabulary == name)[self.name[self.start[single]]]
+        return np.flatnonzero(is_it[self.code])
 
     @property
     def is_blank(self) -> Bools:
         """(n_rows,) no name at all."""
-        return (np.diff(self.start) == 0)[self.code]
+        is_blank: Bools = np.diff(self.start) == 0
+        return is_blank[self.code]
 
-    def names(self, row: int) -> list[str]:
-        cell = self.code[row]
-        return list(self.vocabulary[self.name[self.start[cell] : self.start[cell + 1]]])
+    def joined(self, cells: Integers) -> Iterator[str]:
+        """The names of each cell in one text, with ";" between them."""
+        names = self.vocabulary[self.name].tolist()
+        bounds = zip(self.start[cells].tolist(), self.start[cells + 1].tolist(), strict=True)
+        return (";".join(names[start:stop]) for start, stop in bounds)
 
     def labels(self, rows: Integers, track: Integers, n_tracks: int) -> Labels:
         """The names of tracks; `track` (n,) is the track of each of `rows` (n,)."""
@@ -168,33 +187,33 @@ class _Cells:
         counts = np.diff(self.start)[cell]
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         name = self.name[np.repeat(self.start[cell], counts) + within]
-        n_names = max(len(self.vocabulary), 1)
+        n_names = len(self.vocabulary)
         pairs = pd.unique(np.repeat(track, counts) * n_names + name)
         owner, name = np.divmod(pairs, n_names)
-        by_track = np.argsort(owner, kind="stable")
-        used, code = np.unique(name[by_track], return_inverse=True)
-        words = self.vocabulary[used]
-        order = np.argsort(words)
-        rank = np.empty(len(used), dtype=np.int32)
-        rank[order] = np.arange(len(used), dtype=np.int32)
+        name = name[np.argsort(owner, kind="stable")]
+        is_used = np.bincount(name, minlength=n_names) > 0
+        code = np.cumsum(is_used, dtype=np.int32) - np.int32(1)
         indptr = np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=n_tracks))))
-        return Labels(tuple(words[order]), indptr.astype(np.int64), rank[code])
+        return Labels(tuple(self.vocabulary[is_used].tolist()), indptr.astype(np.int64), code[name])
 
 
-def _numbers(columns: Mapping[str, Series]) -> tuple[dict[str, Floats], dict[str, Bools]]:
+def _numbers(table: Table) -> tuple[dict[str, Floats], dict[str, Bools]]:
     """Feature -> (n_rows,) values, NaN = missing; and where there was something unreadable."""
     values: dict[str, Floats] = {}
     unreadable: dict[str, Bools] = {}
-    for name, column in columns.items():
+    for name, column in table.columns.items():
         feature = CONVERTED.get(name, name)
         if feature not in FEATURES:
             continue
-        read = read_year(column) if name == "release_date" else read_number(column, name)
-        number, bad = read
+        if name == "release_date":
+            number, bad = read_year(column, table.where(name))
+        else:
+            words = FLAG_WORDS if name in FLAGS else None
+            number, bad = read_number(column, table.where(name), words=words)
         if name == "duration_ms":
             number /= 1000.0
         if feature != "danceability":  # where infinity is out of range, and dropped as such
-            bad |= np.isinf(number)
+            bad = bad | np.isinf(number)
             number[bad] = np.nan
         unknown = FEATURES[feature].unknown
         if unknown is not None:
@@ -237,26 +256,29 @@ def _unusable(
 
 def _without_text(texts: Mapping[str, Series], artists: _Cells, word: str) -> Bools:
     """(n_rows,) where the word for missing text stands for artists, title and album at once."""
-    missing = artists.rows_of(word)
-    for name in ("title", "album"):
-        if name in texts and word:
-            missing = missing[(texts[name].iloc[missing] == word).to_numpy(dtype=np.bool_)]
     mask = np.zeros(len(artists.code), dtype=np.bool_)
-    mask[missing] = "title" in texts
+    if word and "title" in texts:
+        rows = artists.rows_of(word)
+        for name in ("title", "album"):
+            if name in texts:
+                rows = rows[(texts[name].iloc[rows] == word).to_numpy(dtype=np.bool_)]
+        mask[rows] = True
     return mask
 
 
 def _nothing_usable(table: Table, dropped: Mapping[str, tuple[int, ...]]) -> str:
     lines = [
         f"{table.source}: none of its {table.n_rows:,} rows is usable "
-        f"(taken for the layout {table.match.layout.name})"
+        f"(layout {table.match.layout.name})"
     ]
     for reason, rows in dropped.items():
-        line = f"  {reason}: {len(rows):,} rows, the first is row {rows[0]}"
+        line = f"  {reason}: {row_list(rows)}"
         if reason.startswith("danceability"):
-            column = table.match.columns["danceability"]
             found = table.columns["danceability"].iloc[rows[0] - 1]
-            line += f", where column {column!r} holds {found!r}; expected a number within 0..1"
+            line += (
+                f"; row {rows[0]} has {str(found)!r} in column "
+                f"{table.match.columns['danceability']!r}, expected a number within 0..1"
+            )
         lines.append(line)
     return "\n".join(lines)
 
@@ -266,31 +288,27 @@ def _tracks(
 ) -> tuple[Integers, NDArray[np.object_]]:
     """The track of each kept row, tracks numbered as they appear, and the tracks' ids."""
     if "track_id" in texts:
-        ids = texts["track_id"].iloc[kept]
-        lacking = np.flatnonzero(_is_blank(ids))
+        given = texts["track_id"].iloc[kept]
+        lacking = np.flatnonzero(_is_blank(given))
+        if not len(lacking):
+            track, track_id = pd.factorize(given)
+            return track, track_id.to_numpy(dtype=object)
+        ids = given.to_numpy(dtype=object, copy=True)
     else:
-        ids, lacking = None, np.arange(len(kept))
-    if ids is None or len(lacking):
-        rows = kept[lacking]
-        titles = texts["title"].iloc[rows].str.strip()
-        key, _ = pd.factorize(titles)
-        # One hash for each different pair of title and artists, not for each row.
-        pair, _ = pd.factorize(key * len(artists.start) + artists.code[rows])
-        _, example = np.unique(pair, return_index=True)
-        derived = np.array(
-            [_derived_id(titles.iloc[i], artists.names(rows[i])) for i in example], dtype=object
-        )
-        filled = np.full(len(kept), "", dtype=object) if ids is None else ids.to_numpy(object)
-        filled = filled.copy()
-        filled[lacking] = derived[pair]
-        track, track_id = pd.factorize(filled)
-        return track, track_id
-    track, index = pd.factorize(ids)
-    return track, index.to_numpy(dtype=object)
+        lacking = np.arange(len(kept))
+        ids = np.empty(len(kept), dtype=object)
+    rows = kept[lacking]
+    title, words = pd.factorize(texts["title"].iloc[rows].str.strip())
+    # One hash for each different pair of title and artists, not for each row.
+    pair, pairs = pd.factorize(title * len(artists.start) + artists.code[rows])
+    of_title, of_cell = np.divmod(pairs, len(artists.start))
+    derived = list(map(_derived_id, words[of_title].tolist(), artists.joined(of_cell)))
+    ids[lacking] = np.array(derived, dtype=object)[pair]
+    return pd.factorize(ids)
 
 
-def _derived_id(title: str, artists: list[str]) -> str:
-    content = f"{title}\x1f{';'.join(artists)}".encode("utf-8", "surrogatepass")
+def _derived_id(title: str, artists: str) -> str:
+    content = f"{title}\x1f{artists}".encode("utf-8", "surrogatepass")
     return f"derived:{hashlib.blake2b(content, digest_size=8).hexdigest()}"
 
 
@@ -326,16 +344,13 @@ def _duplicates(
 
     A column in which the rows of no track differ cannot tell them apart, so it is left out.
     """
-    several = (np.bincount(track) > 1)[track]
-    rows = kept[several]
-    frame = pd.DataFrame(
-        {
-            "track": track[several],
-            **{name: cell.code[rows] for name, cell in cells.items()},
-            **{name: np.asarray(column)[rows] for name, column in differing.items()},
-        }
-    )
-    return int(frame.duplicated().sum())
+    rows, same = kept, track
+    for column in (*map(np.asarray, differing.values()), *(cell.code for cell in cells.values())):
+        again = (np.bincount(same, minlength=1) > 1)[same]  # the others repeat no row
+        rows, same = rows[again], same[again]
+        code, different = pd.factorize(column[rows], use_na_sentinel=False)
+        same, _ = pd.factorize(same * len(different) + code)
+    return len(same) - int(np.count_nonzero(np.bincount(same)))
 
 
 def _row_numbers(masks: Mapping[str, Bools], kept: Integers) -> dict[str, tuple[int, ...]]:

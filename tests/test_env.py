@@ -28,7 +28,7 @@ def six_env(six: Catalogue) -> gym.Env[Any, Any]:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_both_checkers(encoding: str) -> None:
     env = gym.make(ENV_ID, encoding=encoding)
-    check_env_gymnasium(env.unwrapped, skip_render_check=True)
+    check_env_gymnasium(env.unwrapped)
     check_env_sb3(env.unwrapped)
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks and studies, run by hand: `make bench`."""

@@ -1,0 +1,222 @@
+"""Rows of the benchmark: what was measured, against what, and whether that is what was asked for."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = (
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "gymnasium",
+    "torch",
+    "stable-baselines3",
+    "sardine-rec",
+    "vowpalwabbit",
+)
+
+
+class SkippedError(Exception):
+    """A row cannot be measured here; the message says why."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The least or the greatest ratio that was asked for."""
+
+    kind: Literal["at least", "at most"]
+    value: float
+
+    def met_by(self, ratio: float) -> bool:
+        """Say whether a ratio is what was asked for."""
+        return ratio >= self.value if self.kind == "at least" else ratio <= self.value
+
+    def __str__(self) -> str:
+        return f"{self.kind} {number(self.value)}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison.
+
+    Attributes:
+        name: what was measured.
+        peer: what it is compared with.
+        unit: of `ours` and `theirs`.
+        ours: one figure a round.
+        theirs: one figure a round, measured in turn with ours.
+        inverted: the ratio is theirs / ours (times: how many times faster); else ours / theirs.
+        asked: the ratio asked for, None: for information.
+        unfinished: the peer was stopped before it was done; the ratio is a lower bound.
+        failed: ours was not done, or something besides the ratio is not as asked; says what.
+        note: how it was measured.
+        skipped: why nothing was measured, "" where something was.
+    """
+
+    name: str
+    peer: str = ""
+    unit: str = ""
+    ours: Sequence[float] = ()
+    theirs: Sequence[float] = ()
+    inverted: bool = False
+    asked: Asked | None = None
+    unfinished: bool = False
+    failed: str = ""
+    note: str = ""
+    skipped: str = ""
+
+    @property
+    def ratios(self) -> list[float]:
+        """The ratio of each round."""
+        pairs = list(zip(self.ours, self.theirs, strict=True))
+        return [b / a if self.inverted else a / b for a, b in pairs]
+
+    @property
+    def ratio(self) -> float:
+        """The median over the rounds."""
+        return statistics.median(self.ratios)
+
+    @property
+    def verdict(self) -> str:
+        """``met``, ``NOT MET``, ``skipped``, or nothing where nothing was asked for."""
+        if self.skipped:
+            return "skipped"
+        if self.failed:
+            return "NOT MET"
+        if self.asked is None:
+            return ""
+        return "met" if self.asked.met_by(self.ratio) else "NOT MET"
+
+    def cells(self) -> list[str]:
+        """Return ratio, spread, asked, verdict, what, peer, ours, theirs, unit."""
+        what = f"{self.name} ({self.note})" if self.note else self.name
+        if self.skipped:
+            return ["", "", "", "skipped", f"{self.name}: {self.skipped}", self.peer, "", "", ""]
+        bound = "> " if self.unfinished else ""
+        return [
+            bound + number(self.ratio),
+            f"{number(min(self.ratios))} to {number(max(self.ratios))}",
+            str(self.asked or ""),
+            self.verdict + (f": {self.failed}" if self.failed else ""),
+            what,
+            self.peer,
+            number(statistics.median(self.ours)),
+            bound + number(statistics.median(self.theirs)),
+            self.unit,
+        ]
+
+
+HEADINGS = ("ratio", "spread", "asked", "", "what", "against", "ours", "theirs", "unit")
+
+
+def number(value: float) -> str:
+    """Write a number with three digits that count."""
+    if value == 0 or 0.001 <= abs(value) < 1000:
+        return f"{value:.3g}"
+    return f"{value:.2g}" if abs(value) < 1 else f"{float(f'{value:.3g}'):,.0f}"
+
+
+def print_table(rows: Sequence[Row]) -> None:
+    """Print the rows to the terminal."""
+    table = Table(show_lines=True)
+    for heading in HEADINGS:
+        justify: Literal["left", "right"] = "left"
+        if heading in ("ratio", "spread", "ours", "theirs"):
+            justify = "right"
+        table.add_column(heading, justify=justify, overflow="fold")
+    for row in rows:
+        style = {"met": "green", "NOT MET": "bold red", "skipped": "dim"}.get(row.verdict)
+        table.add_row(*map(escape, row.cells()), style=style)
+    Console().print(table)
+
+
+def write_markdown(rows: Sequence[Row], path: Path, *, command: str) -> None:
+    """Write the rows and the machine to a Markdown file."""
+    lines = [
+        "# Benchmark",
+        "",
+        f"Written by `{command}`; the ratios are of figures measured in turn, in one run: median "
+        "and range over the rounds. Absolute figures depend on the machine.",
+        "",
+        *_markdown_table(HEADINGS, [row.cells() for row in rows]),
+        "",
+        "## Machine",
+        "",
+        *_markdown_table(("", ""), machine()),
+        "",
+    ]
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    return [line(headings), "|" + "---|" * len(headings), *map(line, rows)]
+
+
+def machine() -> list[tuple[str, str]]:
+    """Return what the figures depend on: processor, memory, versions, time, commit."""
+    import os
+
+    facts = [
+        ("processor", f"{_processor()}, {os.cpu_count()} cores"),
+        ("memory", _memory()),
+        ("system", f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"),
+        ("torch threads", "1"),
+    ]
+    for package in PACKAGES:
+        try:
+            facts.append((package, version(package)))
+        except PackageNotFoundError:
+            facts.append((package, "not installed"))
+    facts.append(("commit", _commit()))
+    facts.append(("time", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")))
+    if hasattr(os, "getloadavg"):
+        facts.append(("load average, 15 minutes", f"{os.getloadavg()[2]:.2f} (this run included)"))
+    return facts
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _memory() -> str:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return "unknown"
+    total = next(line for line in lines if line.startswith("MemTotal"))
+    return f"{int(total.split()[1]) / 2**20:.0f} GiB"
+
+
+def _commit() -> str:
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short", "HEAD") + (
+            " with changes" if git("status", "--porcelain", "--", "*.py") else ""
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
