@@ -80,7 +80,7 @@ def evaluate(runs: Sequence[Run], *, sessions: int, seed: int) -> dict[str, Any]
     Raises:
         RunError: if the runs do not share catalogue, listener and session length.
     """
-    tables = [run.make_env().unwrapped._tables for run in runs]  # type: ignore[attr-defined]
+    tables = [run.make_env().unwrapped.tables for run in runs]  # type: ignore[attr-defined]
     first = tables[0]
     for run, other in zip(runs[1:], tables[1:], strict=True):
         for name, mine, theirs in (
@@ -186,7 +186,7 @@ def _figures_table(
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("policy", no_wrap=True)
     for heading, _ in columns.values():
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(escape(heading), justify="right", no_wrap=True)
     for row in result["policies"]:
         cells = []
         for name, (_, form) in columns.items():

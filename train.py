@@ -101,8 +101,9 @@ def main() -> int:
         "decisions right", f"{right:,} of {n_tracks:,} ({metrics['decision_accuracy']:.2%})"
     )
     table.add_row("balanced accuracy", f"{metrics['balanced_accuracy']:.2%}")
-    table.add_row("mean reward", f"{metrics['mean_reward']:.4f}")
-    table.add_row("oracle's mean reward", f"{metrics['oracle_mean_reward']:.4f}")
+    length = config["environment"]["session_length"]
+    earned, oracle = (length * metrics[name] for name in ("mean_reward", "oracle_mean_reward"))
+    table.add_row(f"return per {length} tracks, of the oracle's", f"{earned:.2f} of {oracle:.2f}")
     table.add_row("relative regret", f"{metrics['relative_regret']:.2%}")
     if "mixed_state_tracks" in metrics:
         table.add_row(

@@ -68,12 +68,14 @@ class RunLogger(BaseCallback):
             if "episode_return" in infos[i]:
                 earned, regret = infos[i]["episode_return"], infos[i]["episode_regret"]
                 self.recent.append((float(earned), float(earned + regret)))
-        if self.num_timesteps >= self._next_log:
-            self._next_log += self.interval * (
-                1 + (self.num_timesteps - self._next_log) // self.interval
-            )
-            self._log()
         return True
+
+    def _on_rollout_start(self) -> None:
+        # Not in `_on_step`, where SB3 has not yet stored nor learnt from the step it reports.
+        if self.num_timesteps >= self._next_log:
+            behind = (self.num_timesteps - self._next_log) // self.interval
+            self._next_log += self.interval * (1 + behind)
+            self._log()
 
     def _on_training_end(self) -> None:
         if self.num_timesteps > self._last_log:
@@ -93,7 +95,7 @@ class RunLogger(BaseCallback):
         self.progress.set_postfix(
             reward=f"{figures['mean_reward']:.3f}", regret=f"{figures['relative_regret']:.2%}"
         )
-        self.model.dump_logs()  # type: ignore[attr-defined]
+        self.model.dump_logs()
 
 
 class StopOnInterrupt(BaseCallback):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from gymnasium.utils import seeding
@@ -92,8 +93,11 @@ def session_figures(
 
 
 def _decisions(
-    policy: TrackPolicy, tracks: NDArray[np.int64], generator: np.random.Generator
+    policy: TrackPolicy, tracks: NDArray[Any], generator: np.random.Generator
 ) -> NDArray[np.bool_]:
+    likes: NDArray[np.bool_]
     if policy.likes is None:
-        return generator.random(tracks.shape) < 0.5
-    return policy.likes[tracks]
+        likes = generator.random(tracks.shape) < 0.5
+    else:
+        likes = policy.likes[tracks]
+    return likes

@@ -13,7 +13,8 @@ from torch import nn
 DANCEABILITY_BINS = (10, 20, 50, 100, 1000)
 """Equal-width bins, coarse to fine. Coarse ones learn from few tracks; the finest is the resolution
 in which audio features are published (three decimals), so that a range's ends are met exactly.
-Tuned by us: `bench/encodings.py` compares choices."""
+Tuned by us: without the finest some tracks at the
+ends stay wrong, without the coarse ones more tracks have to be judged."""
 
 
 class CodesExtractor(BaseFeaturesExtractor):
@@ -70,18 +71,19 @@ class CodesExtractor(BaseFeaturesExtractor):
         self.use_numbers = use_numbers
         self.slots = [slice(a, b) for a, b in zip(first, [*first[1:], len(high)], strict=True)]
         # Row 0 is "none": padding_idx keeps it at zero.
-        self.labels = nn.ModuleList(
-            nn.Embedding(size, embedding_dim, padding_idx=0) for size in sizes
-        )
+        embeddings = [nn.Embedding(size, embedding_dim, padding_idx=0) for size in sizes]
+        self.labels = nn.ModuleList(embeddings)
+        self.bins: th.Tensor
+        self.first_bin: th.Tensor
         bins = th.tensor(list(danceability_bins), dtype=th.float32)
         self.register_buffer("bins", bins, persistent=False)
         self.register_buffer("first_bin", (bins.cumsum(0) - bins).long(), persistent=False)
         self.bin_embedding = (
             nn.Embedding(sum(danceability_bins), embedding_dim) if danceability_bins else None
         )
-        for embedding in [*self.labels, *([self.bin_embedding] if self.bin_embedding else [])]:
+        for embedding in embeddings + ([self.bin_embedding] if self.bin_embedding else []):
             nn.init.normal_(embedding.weight, std=0.1)
-        for embedding in self.labels:
+        for embedding in embeddings:
             with th.no_grad():
                 embedding.weight[0] = 0.0
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -41,7 +40,6 @@ _COUNTERS = {  # name in the state -> attribute
 }
 _HYPERPARAMETERS = (
     "learning_rate",
-    "visit_exponent",
     "gamma",
     "exploration_fraction",
     "exploration_initial_eps",
@@ -75,11 +73,8 @@ class QLearning(BaseAlgorithm):
         policy: ``"TabularPolicy"`` or a subclass of `TabularPolicy`.
         env: an environment, a `VecEnv`, or the id of a registered environment.
         learning_rate: step size, in [0, 1]; or a function of the progress remaining (1 to 0).
-        visit_exponent: in [0, 1]: the n-th update of a cell has the step size
-            ``learning_rate / n ** visit_exponent``. At 0 (default) a constant step size keeps the
-            values following the noise of random rewards and transitions. Between 0.5 and 1 it is
-            averaged out (Even-Dar & Mansour 2003, who recommend about 0.8). At 1, with learning
-            rate 1 and gamma 0, a value is the mean of its rewards.
+            1 is right where nothing is random. Where rewards or transitions are, one that falls
+            to 0, such as ``LinearSchedule(0.1, 0.0, 1.0)``, averages the noise out.
         gamma: discount, in [0, 1].
         exploration_fraction: share of the training, in (0, 1], over which the exploration rate
             falls linearly.
@@ -116,7 +111,6 @@ class QLearning(BaseAlgorithm):
         env: Any = None,
         *,
         learning_rate: float | Schedule = 0.1,
-        visit_exponent: float = 0.0,
         gamma: float = 0.99,
         exploration_fraction: float = 0.1,
         exploration_initial_eps: float = 1.0,
@@ -149,7 +143,6 @@ class QLearning(BaseAlgorithm):
             seed=seed,
         )
         shares = {
-            "visit_exponent": visit_exponent,
             "gamma": gamma,
             "exploration_fraction": exploration_fraction,
             "exploration_initial_eps": exploration_initial_eps,
@@ -161,7 +154,6 @@ class QLearning(BaseAlgorithm):
             _check(name, value, 0.0, 1.0)
         _check("exploration_fraction", exploration_fraction, sys.float_info.min, 1.0)
         _check("initial_value", initial_value, -sys.float_info.max, sys.float_info.max)
-        self.visit_exponent = visit_exponent
         self.gamma = gamma
         self.exploration_fraction = exploration_fraction
         self.exploration_initial_eps = exploration_initial_eps
@@ -376,7 +368,6 @@ class QLearning(BaseAlgorithm):
             terminated,
             learning_rate=self.lr_schedule(self._current_progress_remaining),
             gamma=self.gamma,
-            visit_exponent=self.visit_exponent,
         )
         self._n_updates += len(errors)
         self._td_error_sum += float(np.abs(errors).sum())
@@ -576,5 +567,5 @@ def _is_tabular(policy: Any) -> bool:
 
 
 def _check(name: str, value: Any, low: float, high: float) -> None:
-    if not (isinstance(value, Real) and low <= value <= high):
+    if not (isinstance(value, int | float | np.number) and low <= value <= high):
         raise ValueError(f"{name} must be from {low:g} to {high:g}, not {value!r}")

@@ -27,7 +27,6 @@ def q_learning_update(
     *,
     learning_rate: float,
     gamma: float,
-    visit_exponent: float = 0.0,
 ) -> NDArray[np.float64]:
     """Update `q_table` and `visits` in place by transitions as if they came one by one.
 
@@ -35,7 +34,7 @@ def q_learning_update(
 
         visits[s, a] += 1
         error = r + gamma * max(Q[s']) - Q[s, a]   (without Q[s'] where terminated)
-        Q[s, a] += learning_rate * visits[s, a] ** -visit_exponent * error
+        Q[s, a] += learning_rate * error
 
     Hence a batch may repeat a pair of state and action, and bootstrap from a state that it updated
     before. (Plain vectorised assignment would lose all but one of the repeated updates;
@@ -53,18 +52,19 @@ def q_learning_update(
         terminated: (n,), False where a time limit alone ended the episode.
         learning_rate: in [0, 1].
         gamma: in [0, 1].
-        visit_exponent: in [0, 1].
 
     Returns:
         (n,) float64, the temporal-difference errors.
     """
     n, n_actions = len(states), q_table.shape[1]
     cells = states * n_actions + actions
+    # A sum of ones is the same in any order; the values' updates are not.
+    np.add.at(visits.reshape(-1), cells, 1)
     targets = rewards.astype(np.float64)
     bootstraps = ~terminated if gamma else np.zeros(n, dtype=bool)
     if n <= SMALL_BATCH or (gamma and _reads_own_updates(states, next_states, bootstraps)):
-        # Memoryviews read and write single numbers several times as fast as arrays.
-        q, counts = q_table.reshape(-1).data, visits.reshape(-1).data
+        # A memoryview reads and writes single numbers several times as fast as an array.
+        q = q_table.reshape(-1).data
         errors = []
         for cell, target, row, bootstrap in zip(
             cells.tolist(),
@@ -76,18 +76,12 @@ def q_learning_update(
             if bootstrap:
                 target += gamma * max(q[row : row + n_actions])
             error = target - q[cell]
-            counts[cell] += 1
-            step_size = learning_rate
-            if visit_exponent:
-                step_size *= counts[cell] ** -visit_exponent
-            q[cell] += step_size * error
+            q[cell] += learning_rate * error
             errors.append(error)
         return np.array(errors)
     if gamma:
         targets += np.where(bootstraps, gamma * q_table[next_states].max(axis=1), 0.0)
-    return _update_at_once(
-        q_table.reshape(-1), visits.reshape(-1), cells, targets, learning_rate, visit_exponent
-    )
+    return _update_at_once(q_table.reshape(-1), cells, targets, learning_rate)
 
 
 def _reads_own_updates(
@@ -102,40 +96,34 @@ def _reads_own_updates(
 
 def _update_at_once(
     q: NDArray[np.float64],
-    visits: NDArray[np.int64],
     cells: NDArray[np.int64],
     targets: NDArray[np.float64],
     learning_rate: float,
-    visit_exponent: float,
 ) -> NDArray[np.float64]:
     """Update (n_cells,) values by targets known beforehand, and return the errors.
 
-    Each update is a map ``q -> decay * q + gain``. Those of one cell are composed by doubling
-    (Hillis & Steele 1986): log2(repeats) rounds, however the repeats are spread.
+    An update is the map ``q -> decay * q + learning_rate * target``. Those of one cell are composed
+    by doubling (Hillis & Steele 1986): log2(repeats) rounds, however the repeats are spread.
     """
     order = np.argsort(cells, kind="stable")
     cells, targets = cells[order], targets[order]
     first = np.flatnonzero(np.append(True, cells[1:] != cells[:-1]))
     counts = np.diff(first, append=len(cells))
     rank = np.arange(len(cells)) - np.repeat(first, counts)  # updates of the cell before this one
-    step_sizes = np.full(len(cells), learning_rate)
-    if visit_exponent:
-        step_sizes *= (visits[cells] + rank + 1.0) ** -visit_exponent
     values = q[cells]  # before each update
     repeated = np.flatnonzero(rank)
     if len(repeated):
-        decays, gains = 1.0 - step_sizes, step_sizes * targets
+        decay = 1.0 - learning_rate
+        gains = learning_rate * targets  # of the last 1, 2, 4, ... updates of the cell
         distance = 1
         while distance < counts.max():
             later = np.flatnonzero(rank >= distance)
-            gains[later] += decays[later] * gains[later - distance]
-            decays[later] *= decays[later - distance]
+            gains[later] += decay**distance * gains[later - distance]
             distance *= 2
-        values[repeated] = decays[repeated - 1] * values[repeated] + gains[repeated - 1]
+        values[repeated] = decay ** rank[repeated] * values[repeated] + gains[repeated - 1]
     errors = targets - values
     last = first + counts - 1
-    q[cells[last]] = values[last] + step_sizes[last] * errors[last]
-    visits[cells[first]] += counts
+    q[cells[last]] = values[last] + learning_rate * errors[last]
     in_order = np.empty_like(errors)
     in_order[order] = errors
     return in_order

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import gymnasium as gym
+import numpy as np
 import torch as th
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import Figure, HParam, Logger, TensorBoardOutputFormat
@@ -34,6 +35,7 @@ from agents.runs import (
 )
 from agents.vec_env import GymVecEnv
 from music_env.catalogue import Catalogue
+from music_env.tables import Tables
 
 NOT_REPORTED = ("stdout", "log", "json", "csv")
 """SB3's outputs other than TensorBoard: texts and figures are for TensorBoard only."""
@@ -124,7 +126,7 @@ def make_learner(
     settings: QLearningSettings | DuelingDQNSettings, env: Any, *, seed: int
 ) -> QLearning | DuelingDQN:
     """Return an untrained learner for an environment of MusicRec-v0."""
-    common = {
+    common: dict[str, Any] = {
         "gamma": settings.gamma,
         "exploration_initial_eps": settings.exploration_initial_eps,
         "exploration_final_eps": settings.exploration_final_eps,
@@ -176,7 +178,7 @@ def train_run(settings: RunSettings) -> dict[str, Any]:
         autoreset_mode="SameStep",
         **environment,
     )
-    tables = native.unwrapped._tables  # type: ignore[attr-defined]
+    tables = native.unwrapped.tables  # type: ignore[attr-defined]
     timesteps = settings.timesteps or learner_settings.timesteps
     out = _prepared(settings.out, overwrite=settings.overwrite)
     config = _config(settings, environment, tables.catalogue, str(tables.preference), timesteps)
@@ -191,7 +193,7 @@ def train_run(settings: RunSettings) -> dict[str, Any]:
     logger.record("config", _as_markdown(config), exclude=NOT_REPORTED)
     logger.dump(0)
     started = time.perf_counter()
-    learner.learn(timesteps, callback=CallbackList([run_logger, stop]), log_interval=None)  # type: ignore[arg-type]
+    learner.learn(timesteps, callback=CallbackList([run_logger, stop]), log_interval=None)
     seconds = time.perf_counter() - started
     learner.save(out / MODEL)
 
@@ -220,18 +222,16 @@ def train_run(settings: RunSettings) -> dict[str, Any]:
     return metrics
 
 
-def mixed_states(tables: Any) -> dict[str, float]:
+def mixed_states(tables: Tables) -> dict[str, float]:
     """Return what sharing states costs a table: figures for a Discrete encoding.
 
     ``mixed_state_tracks``: the number of tracks whose state also holds a track of the other sign.
     ``best_table_regret``: the relative regret of the best decision for each state, the least that
     any table over these states can reach when every track is shown equally often.
     """
-    import numpy as np
-
     states = tables.encoded.rows.take(np.arange(tables.catalogue.n_tracks))
     scores = tables.scores.total
-    n_states = tables.encoded.space.n
+    n_states = int(states.max()) + 1
     to_like = np.bincount(states[scores > 0], minlength=n_states) > 0
     to_dislike = np.bincount(states[scores < 0], minlength=n_states) > 0
     mixed = (to_like & to_dislike)[states]

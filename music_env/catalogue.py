@@ -6,7 +6,7 @@ import functools
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from music_env.formats import FEATURES, CatalogueError
-from music_env.naming import nearest
+from music_env.labels import Labels, read_only
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,83 +28,6 @@ Rows: TypeAlias = Mapping[str, tuple[int, ...]]
 
 # pandas brings pyarrow along where that is installed, and takes longer to import than everything
 # else here together. It is therefore imported when something is read.
-
-
-@dataclass(frozen=True, eq=False)
-class Labels:
-    """Several labels a track, such as its artists, as compressed sparse rows."""
-
-    vocabulary: tuple[str, ...]
-    """All labels, sorted by code point; each is a label of some track."""
-    indptr: NDArray[np.int64]
-    """(n_tracks + 1,) read-only: the labels of track t are `codes[indptr[t]:indptr[t + 1]]`."""
-    codes: NDArray[np.int32]
-    """(n_labels,) into `vocabulary`, read-only: a track's in the order of the file, none twice."""
-
-    def __post_init__(self) -> None:
-        for array in (self.indptr, self.codes):
-            array.flags.writeable = False
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Pickle forgets that an array is read-only.
-        return Labels, (self.vocabulary, self.indptr, self.codes)
-
-    def of(self, track: int) -> tuple[str, ...]:
-        """The labels of a track, in the order of the file.
-
-        Raises:
-            IndexError: there is no such track.
-        """
-        row = range(len(self.indptr) - 1)[track]
-        codes = self.codes[self.indptr[row] : self.indptr[row + 1]]
-        return tuple(self.vocabulary[code] for code in codes)
-
-    def code(self, label: str) -> int:
-        """The position of a label in `vocabulary`.
-
-        Raises:
-            ValueError: no track has this label; the message names the nearest labels.
-        """
-        code = self._code_of.get(label)
-        if code is None:
-            raise ValueError(
-                f"no track has the label {label!r}; expected one of {len(self.vocabulary):,} "
-                "labels, as they are written in the catalogue." + nearest(str(label), self._code_of)
-            )
-        return code
-
-    def has(self, label: str) -> NDArray[np.bool_]:
-        """(n_tracks,) bool: which tracks have this label.
-
-        Raises:
-            ValueError: no track has this label; the message names the nearest labels.
-        """
-        places = np.flatnonzero(self.codes == self.code(label))
-        mask = np.zeros(len(self.indptr) - 1, dtype=np.bool_)
-        mask[np.searchsorted(self.indptr, places, side="right") - 1] = True
-        return mask
-
-    @functools.cached_property
-    def first(self) -> NDArray[np.int32]:
-        """(n_tracks,) int32: code of each track's first label, -1 where it has none."""
-        first = np.full(len(self.indptr) - 1, -1, dtype=np.int32)
-        some = self.counts > 0
-        first[some] = self.codes[self.indptr[:-1][some]]
-        return _read_only(first)
-
-    @functools.cached_property
-    def counts(self) -> NDArray[np.int64]:
-        """(n_tracks,) int64: labels of each track."""
-        return _read_only(np.diff(self.indptr))
-
-    @functools.cached_property
-    def frequency(self) -> NDArray[np.int64]:
-        """(len(vocabulary),) int64: tracks of each label."""
-        return _read_only(np.bincount(self.codes, minlength=len(self.vocabulary)))
-
-    @functools.cached_property
-    def _code_of(self) -> dict[str, int]:
-        return {label: code for code, label in enumerate(self.vocabulary)}
 
 
 @dataclass(frozen=True)
@@ -150,7 +73,7 @@ class CatalogueReport:
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        values = (getattr(self, field.name) for field in fields(self))
+        values = (getattr(self, member.name) for member in fields(self))
         return CatalogueReport, tuple(
             dict(value) if isinstance(value, MappingProxyType) else value for value in values
         )
@@ -195,33 +118,25 @@ class Catalogue:
     read-only. It is hashable (by identity) and can be pickled.
     """
 
-    track_id: Texts
-    """(n_tracks,) str: unique. An id that the source lacks is "derived:" and the BLAKE2b hash
-    (8 bytes, hexadecimal) of the title, U+001F, and the artists joined with ";", in UTF-8."""
-    title: Texts
-    """(n_tracks,) str, "" = none."""
-    album: Texts
-    """(n_tracks,) str, "" = none."""
+    texts: Mapping[str, Any] = field(repr=False)
+    """What `track_id`, `title`, `album`, `preview_url` and `artwork_url` are made of; (n_tracks,)
+    each. Use those: they are made when they are first asked for, as a million str take a second."""
     artists: Labels
     genres: Labels
     features: Mapping[str, Floats]
     """Name -> (n_tracks,) float64, NaN = missing: those of `music_env.formats.FEATURES` (which
     has the units) that the source has; always with "danceability"."""
-    preview_url: Texts
-    """(n_tracks,) str: http or https link to a sound clip, "" = none."""
-    artwork_url: Texts
-    """(n_tracks,) str: http or https link to a picture, "" = none."""
     report: CatalogueReport
 
     def __post_init__(self) -> None:
-        for array in (*self._texts, *self.features.values()):
+        for array in self.features.values():
             array.flags.writeable = False
         object.__setattr__(self, "features", MappingProxyType(dict(self.features)))
+        object.__setattr__(self, "texts", MappingProxyType(dict(self.texts)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        values["features"] = dict(self.features)
-        return _catalogue, (values,)
+        texts = {name: getattr(self, name) for name in self.texts}
+        return Catalogue, (texts, self.artists, self.genres, dict(self.features), self.report)
 
     def __repr__(self) -> str:
         return (
@@ -280,7 +195,36 @@ class Catalogue:
     @property
     def n_tracks(self) -> int:
         """Number of tracks."""
-        return len(self.track_id)
+        return len(self.artists.indptr) - 1
+
+    @functools.cached_property
+    def track_id(self) -> Texts:
+        """(n_tracks,) str: unique.
+
+        An id that the source lacks is "derived:" and the BLAKE2b hash (8 bytes, hexadecimal) of
+        the title, U+001F, and the artists joined with ";", in UTF-8.
+        """
+        return self._text("track_id")
+
+    @functools.cached_property
+    def title(self) -> Texts:
+        """(n_tracks,) str, "" = none."""
+        return self._text("title")
+
+    @functools.cached_property
+    def album(self) -> Texts:
+        """(n_tracks,) str, "" = none."""
+        return self._text("album")
+
+    @functools.cached_property
+    def preview_url(self) -> Texts:
+        """(n_tracks,) str: http or https link to a sound clip, "" = none."""
+        return self._text("preview_url")
+
+    @functools.cached_property
+    def artwork_url(self) -> Texts:
+        """(n_tracks,) str: http or https link to a picture, "" = none."""
+        return self._text("artwork_url")
 
     @property
     def danceability(self) -> Floats:
@@ -291,7 +235,7 @@ class Catalogue:
     def checksum(self) -> str:
         """SHA-256 (hexadecimal) of the content: equal tracks agree, from whatever file format."""
         digest = hashlib.sha256(b"musicrec catalogue 1\n")
-        for texts in self._texts:
+        for texts in (self.track_id, self.title, self.album, self.preview_url, self.artwork_url):
             _add_texts(digest, texts.tolist())
         for labels in (self.artists, self.genres):
             _add_texts(digest, list(labels.vocabulary))
@@ -304,13 +248,10 @@ class Catalogue:
                 digest.update(np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes())
         return digest.hexdigest()
 
-    @property
-    def _texts(self) -> tuple[Texts, ...]:
-        return self.track_id, self.title, self.album, self.preview_url, self.artwork_url
-
-
-def _catalogue(values: dict[str, Any]) -> Catalogue:
-    return Catalogue(**values)
+    def _text(self, name: str) -> Texts:
+        if name not in self.texts:
+            return read_only(np.full(self.n_tracks, "", dtype=object))
+        return read_only(np.array(self.texts[name], dtype=object))
 
 
 @functools.cache
@@ -324,11 +265,6 @@ def _default() -> Catalogue:
         f"the embedded catalogue is missing: expected {places[0]} (installed) or {places[1]} "
         "(in a clone); install the package again"
     )
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array
 
 
 def _add_texts(digest: Any, texts: list[str]) -> None:

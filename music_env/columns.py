@@ -1,9 +1,10 @@
-"""One column of a file or frame -> text without gaps, or float64 with NaN for them."""
+"""One column of a file or frame -> text, numbers with NaN for gaps, or the names in each cell."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,9 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from music_env.formats import NO_NUMBER, CatalogueError
+from music_env.labels import Labels
 
 Series: TypeAlias = "pd.Series[Any]"
-Numbers: TypeAlias = tuple[NDArray[np.float64], NDArray[np.bool_]]
+Bools: TypeAlias = NDArray[np.bool_]
+Integers: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float64]
+Numbers: TypeAlias = tuple[Floats, Bools]
 
 
 def read_text(column: Series, where: str) -> Series:
@@ -29,9 +34,11 @@ def read_text(column: Series, where: str) -> Series:
     column = column.astype(object)
     if pd.api.types.infer_dtype(column, skipna=False) == "string":
         return column
-    for value in column[column.map(pd.api.types.is_list_like)]:
+    lists = column[column.map(pd.api.types.is_list_like)]
+    if len(lists):
         raise CatalogueError(
-            f"{where} holds {value!r}, expected text; several names in one cell are joined with ';'"
+            f"{where} holds {lists.iloc[0]!r}, expected text; "
+            "several names in one cell are joined with ';'"
         )
     return column.map(_word)
 
@@ -100,3 +107,70 @@ def read_year(column: Series, where: str) -> Numbers:
         else:
             unreadable[i] = word.strip() not in NO_NUMBER
     return year[code], unreadable[code]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A column of artists or genres: its different cells, and the names in each."""
+
+    code: Integers
+    """(n_rows,) the cell of each row."""
+    start: Integers
+    """(n_cells + 1,) the names of cell c are `name[start[c]:start[c + 1]]`."""
+    name: Integers
+    """(n_names,) into `vocabulary`."""
+    vocabulary: pd.Index[str]
+    """The different names, sorted by code point."""
+
+    @classmethod
+    def split(cls, column: Series, separator: str | None) -> Cells:
+        """Split text at a separator (None: a cell is one name) and strip the names of space."""
+        code, cells = pd.factorize(column)
+        counts, pieces = np.ones(len(cells), dtype=np.int64), cells
+        if separator is not None:
+            words = cells.tolist()
+            counts += np.fromiter((word.count(separator) for word in words), np.int64, len(words))
+            pieces = pd.Index(separator.join(words).split(separator), dtype=cells.dtype)
+        name, vocabulary = pd.factorize(pieces.str.strip())
+        order = vocabulary.argsort()
+        rank = np.empty(len(order), dtype=np.int64)
+        rank[order] = np.arange(len(order))
+        vocabulary, name = vocabulary[order], rank[name]
+        filled = np.asarray(vocabulary != "", dtype=np.bool_)[name]
+        cell = np.repeat(np.arange(len(cells)), counts)[filled]
+        start = np.concatenate(([0], np.cumsum(np.bincount(cell, minlength=len(cells)))))
+        return cls(code, start, name[filled], vocabulary)
+
+    def rows_of(self, name: str) -> Integers:
+        """The rows that hold this one name only."""
+        single = np.flatnonzero(np.diff(self.start) == 1)
+        is_it = np.zeros(len(self.start) - 1, dtype=np.bool_)
+        is_it[single] = np.asarray(self.vocabulary == name)[self.name[self.start[single]]]
+        return np.flatnonzero(is_it[self.code])
+
+    @property
+    def is_blank(self) -> Bools:
+        """(n_rows,) no name at all."""
+        is_blank: Bools = np.diff(self.start) == 0
+        return is_blank[self.code]
+
+    def joined(self, cells: Integers) -> Iterator[str]:
+        """The names of each cell in one text, with ";" between them."""
+        names = self.vocabulary[self.name].tolist()
+        bounds = zip(self.start[cells].tolist(), self.start[cells + 1].tolist(), strict=True)
+        return (";".join(names[start:stop]) for start, stop in bounds)
+
+    def labels(self, rows: Integers, track: Integers, n_tracks: int) -> Labels:
+        """The names of `n_tracks` tracks; `track` (n,) is the track of each of `rows` (n,)."""
+        cell = self.code[rows]
+        counts = np.diff(self.start)[cell]
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        name = self.name[np.repeat(self.start[cell], counts) + within]
+        n_names = len(self.vocabulary)
+        pairs = pd.unique(np.repeat(track, counts) * n_names + name)
+        owner, name = np.divmod(pairs, n_names)
+        name = name[np.argsort(owner, kind="stable")]
+        is_used = np.bincount(name, minlength=n_names) > 0
+        code = np.cumsum(is_used, dtype=np.int32) - np.int32(1)
+        indptr = np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=n_tracks))))
+        return Labels(tuple(self.vocabulary[is_used].tolist()), indptr.astype(np.int64), code[name])

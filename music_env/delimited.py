@@ -113,6 +113,9 @@ def _other_encoding(data: bytes, source: str) -> str:
 
 def _read_utf8(data: bytes, mapping: Mapping[str, str] | None, source: str, encoding: str) -> Table:
     """Read CSV; raises UnicodeDecodeError where a column that is taken is not UTF-8."""
+    data = data.lstrip(b"\r\n")
+    if not data[:HEAD_BYTES].strip():
+        raise CatalogueError(f"{source}: the file is empty, {EXPECTED}; get it again")
     is_whole = len(data) <= HEAD_BYTES
     head = codecs.getincrementaldecoder("utf-8")().decode(data[:HEAD_BYTES], final=is_whole)
     if not is_whole:
@@ -263,7 +266,7 @@ def _looks_like_a_number(cell: str) -> bool:
 def _delimiter(head: str, mapping: Mapping[str, str]) -> str:
     """The character that makes the most known columns of the header, then the most columns."""
     known = KNOWN_COLUMNS.union(mapping.values())
-    first_line = head.lstrip("\r\n").splitlines()[0]
+    first_line = head.splitlines()[0]
     candidates = dict.fromkeys(",;\t|" + "".join(re.findall(r"[^\w\"'\r\n]", first_line, re.ASCII)))
 
     def fitness(candidate: str) -> tuple[int, int, int]:

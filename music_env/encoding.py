@@ -79,7 +79,8 @@ class _Table:
         return rows
 
     def row(self, track: int) -> NDArray[np.float32]:
-        return self.table[track].copy()
+        row: NDArray[np.float32] = self.table[track].copy()
+        return row
 
 
 @dataclass(frozen=True)

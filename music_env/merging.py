@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from music_env.catalogue import Catalogue, CatalogueReport, Labels, row_list
-from music_env.columns import Series, read_number, read_text, read_year
+from music_env.catalogue import Catalogue, CatalogueReport, row_list
+from music_env.columns import (
+    Bools,
+    Cells,
+    Floats,
+    Integers,
+    Series,
+    read_number,
+    read_text,
+    read_year,
+)
 from music_env.formats import CONVERTED, FEATURES, CatalogueError, Match
-
-Bools: TypeAlias = NDArray[np.bool_]
-Integers: TypeAlias = NDArray[np.int64]
-Floats: TypeAlias = NDArray[np.float64]
+from music_env.labels import Labels
 
 LINKS = ("preview_url", "artwork_url")
 FLAGS = ("explicit", "mode")  # features that some write as words
@@ -58,8 +63,8 @@ def build(table: Table) -> Catalogue:
         for name, column in table.columns.items()
         if name not in FEATURES and name not in CONVERTED
     }
-    cells: dict[str, _Cells] = {
-        name: _Cells.split(texts.pop(name), layout.separator)
+    cells: dict[str, Cells] = {
+        name: Cells.split(texts.pop(name), layout.separator)
         for name in ("artists", "genres")
         if name in texts
     }
@@ -73,12 +78,6 @@ def build(table: Table) -> Catalogue:
     later = kept[~is_first]
     texts.pop("track_id", None)
     refused = {name: ~_is_link(texts[name]) for name in LINKS if name in texts}
-
-    def text(name: str) -> NDArray[np.object_]:
-        if name not in texts:
-            return np.full(len(first), "", dtype=object)
-        values = texts[name].iloc[first].to_numpy(dtype=object)
-        return np.where(refused[name][first], "", values) if name in refused else values
 
     def labels(name: str) -> Labels:
         if name not in cells:
@@ -118,83 +117,16 @@ def build(table: Table) -> Catalogue:
             if (gaps := int(np.count_nonzero(np.isnan(values))))
         },
     )
+    kept_texts = {name: column.iloc[first] for name, column in texts.items()}
+    for name, bad in refused.items():
+        kept_texts[name] = kept_texts[name].mask(bad[first], "")
     return Catalogue(
-        track_id=track_id,
-        title=text("title"),
-        album=text("album"),
+        texts={"track_id": track_id, **kept_texts},
         artists=labels("artists"),
         genres=labels("genres"),
         features=features,
-        preview_url=text("preview_url"),
-        artwork_url=text("artwork_url"),
         report=report,
     )
-
-
-@dataclass(frozen=True)
-class _Cells:
-    """A column of artists or genres: its different cells, and the names in each."""
-
-    code: Integers
-    """(n_rows,) the cell of each row."""
-    start: Integers
-    """(n_cells + 1,) the names of cell c are `name[start[c]:start[c + 1]]`."""
-    name: Integers
-    """(n_names,) into `vocabulary`."""
-    vocabulary: pd.Index[str]
-    """The different names, sorted by code point."""
-
-    @classmethod
-    def split(cls, column: Series, separator: str | None) -> _Cells:
-        code, cells = pd.factorize(column)
-        counts, pieces = np.ones(len(cells), dtype=np.int64), cells
-        if separator is not None:
-            words = cells.tolist()
-            counts += np.fromiter((word.count(separator) for word in words), np.int64, len(words))
-            pieces = pd.Index(separator.join(words).split(separator), dtype=cells.dtype)
-        name, vocabulary = pd.factorize(pieces.str.strip())
-        order = vocabulary.argsort()
-        rank = np.empty(len(order), dtype=np.int64)
-        rank[order] = np.arange(len(order))
-        vocabulary, name = vocabulary[order], rank[name]
-        filled = np.asarray(vocabulary != "", dtype=np.bool_)[name]
-        cell = np.repeat(np.arange(len(cells)), counts)[filled]
-        start = np.concatenate(([0], np.cumsum(np.bincount(cell, minlength=len(cells)))))
-        return cls(code, start, name[filled], vocabulary)
-
-    def rows_of(self, name: str) -> Integers:
-        """The rows that hold this one name only."""
-        single = np.flatnonzero(np.diff(self.start) == 1)
-        is_it = np.zeros(len(self.start) - 1, dtype=np.bool_)
-        is_it[single] = np.asarray(self.vocabulary == name)[self.name[self.start[single]]]
-        return np.flatnonzero(is_it[self.code])
-
-    @property
-    def is_blank(self) -> Bools:
-        """(n_rows,) no name at all."""
-        is_blank: Bools = np.diff(self.start) == 0
-        return is_blank[self.code]
-
-    def joined(self, cells: Integers) -> Iterator[str]:
-        """The names of each cell in one text, with ";" between them."""
-        names = self.vocabulary[self.name].tolist()
-        bounds = zip(self.start[cells].tolist(), self.start[cells + 1].tolist(), strict=True)
-        return (";".join(names[start:stop]) for start, stop in bounds)
-
-    def labels(self, rows: Integers, track: Integers, n_tracks: int) -> Labels:
-        """The names of tracks; `track` (n,) is the track of each of `rows` (n,)."""
-        cell = self.code[rows]
-        counts = np.diff(self.start)[cell]
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        name = self.name[np.repeat(self.start[cell], counts) + within]
-        n_names = len(self.vocabulary)
-        pairs = pd.unique(np.repeat(track, counts) * n_names + name)
-        owner, name = np.divmod(pairs, n_names)
-        name = name[np.argsort(owner, kind="stable")]
-        is_used = np.bincount(name, minlength=n_names) > 0
-        code = np.cumsum(is_used, dtype=np.int32) - np.int32(1)
-        indptr = np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=n_tracks))))
-        return Labels(tuple(self.vocabulary[is_used].tolist()), indptr.astype(np.int64), code[name])
 
 
 def _numbers(table: Table) -> tuple[dict[str, Floats], dict[str, Bools]]:
@@ -225,7 +157,7 @@ def _numbers(table: Table) -> tuple[dict[str, Floats], dict[str, Bools]]:
 def _unusable(
     table: Table,
     texts: Mapping[str, Series],
-    artists: _Cells,
+    artists: Cells,
     numbers: Mapping[str, Floats],
     unreadable: Mapping[str, Bools],
 ) -> tuple[dict[str, tuple[int, ...]], Integers]:
@@ -254,7 +186,7 @@ def _unusable(
     return dropped, np.flatnonzero(usable)
 
 
-def _without_text(texts: Mapping[str, Series], artists: _Cells, word: str) -> Bools:
+def _without_text(texts: Mapping[str, Series], artists: Cells, word: str) -> Bools:
     """(n_rows,) where the word for missing text stands for artists, title and album at once."""
     mask = np.zeros(len(artists.code), dtype=np.bool_)
     if word and "title" in texts:
@@ -283,16 +215,13 @@ def _nothing_usable(table: Table, dropped: Mapping[str, tuple[int, ...]]) -> str
     return "\n".join(lines)
 
 
-def _tracks(
-    texts: Mapping[str, Series], artists: _Cells, kept: Integers
-) -> tuple[Integers, NDArray[np.object_]]:
+def _tracks(texts: Mapping[str, Series], artists: Cells, kept: Integers) -> tuple[Integers, Any]:
     """The track of each kept row, tracks numbered as they appear, and the tracks' ids."""
     if "track_id" in texts:
         given = texts["track_id"].iloc[kept]
         lacking = np.flatnonzero(_is_blank(given))
         if not len(lacking):
-            track, track_id = pd.factorize(given)
-            return track, track_id.to_numpy(dtype=object)
+            return pd.factorize(given)
         ids = given.to_numpy(dtype=object, copy=True)
     else:
         lacking = np.arange(len(kept))
@@ -338,7 +267,7 @@ def _conflicts(
 
 
 def _duplicates(
-    differing: Mapping[str, Any], cells: Mapping[str, _Cells], kept: Integers, track: Integers
+    differing: Mapping[str, Any], cells: Mapping[str, Cells], kept: Integers, track: Integers
 ) -> int:
     """Number of rows that repeat an earlier row of the same track.
 

@@ -95,8 +95,6 @@ def _contents(path: Path) -> bytes:
 
 def _refuse_others(data: bytes, source: str) -> None:
     head = data[:HEAD_BYTES]
-    if not head.strip():
-        raise CatalogueError(f"{source}: the file is empty, {EXPECTED}; get it again")
     for magic, kind in _OTHERS:
         if head.startswith(magic):
             raise CatalogueError(f"{source}: this is {kind}; {EXPECTED}")

@@ -68,6 +68,11 @@ class OverTables:
     _tables: Tables
 
     @property
+    def tables(self) -> Tables:
+        """All of it in one."""
+        return self._tables
+
+    @property
     def catalogue(self) -> Catalogue:
         """The catalogue that the tracks come from."""
         return self._tables.catalogue

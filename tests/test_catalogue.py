@@ -444,6 +444,9 @@ def test_a_cell_that_is_a_list_is_refused() -> None:
     rows = frame([("T", ["x", "y"], 0.5)], "title artists danceability")
     with pytest.raises(CatalogueError, match=r"column 'artists' \(artists\) holds \['x', 'y'\]"):
         Catalogue.from_frame(rows)
+    rows = frame([("T", "x", [0.5])], "title artists danceability")
+    with pytest.raises(CatalogueError, match=r"column 'danceability' .* holds lists or the like"):
+        Catalogue.from_frame(rows)
     with pytest.raises(TypeError, match="expected a pandas DataFrame, got list"):
         Catalogue.from_frame([1])  # type: ignore[arg-type]
 

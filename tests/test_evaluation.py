@@ -31,7 +31,7 @@ class _ByDanceability:
 
 def _tables(catalogue: Catalogue, **arguments: Any) -> Any:
     env = gym.make("MusicRec-v0", catalogue=catalogue, encoding="codes", **arguments)
-    return env.unwrapped._tables, env
+    return env.unwrapped.tables, env
 
 
 def test_sessions_equal_stepping_through_the_environment(embedded: Catalogue) -> None:

@@ -309,6 +309,8 @@ EXPECTED = "expected CSV (plain or gzip) or Parquet"
     [
         ("", f": the file is empty, {EXPECTED}"),
         ("\n \n", f": the file is empty, {EXPECTED}"),
+        (b"\xef\xbb\xbf", f": the file is empty, {EXPECTED}"),
+        (b"\xff\xfe\n\0", f": the file is empty, {EXPECTED}"),
         (HEADER, ": there are no rows, expected at least one track"),
         ("<!DOCTYPE html>\n<html>", ": this is a web page (HTML or XML), expected CSV"),
         ("\n <HTML lang=en>", ": this is a web page (HTML or XML), expected CSV"),

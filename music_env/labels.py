@@ -1,0 +1,95 @@
+"""Several labels a track, such as its artists or genres."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from music_env.naming import nearest
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """The same array, which cannot be written to any more."""
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Several labels a track, such as its artists, as compressed sparse rows."""
+
+    vocabulary: tuple[str, ...]
+    """All labels, sorted by code point; each is a label of some track."""
+    indptr: NDArray[np.int64]
+    """(n_tracks + 1,) read-only: the labels of track t are `codes[indptr[t]:indptr[t + 1]]`."""
+    codes: NDArray[np.int32]
+    """(n_labels,) into `vocabulary`, read-only: a track's in the order of the file, none twice."""
+
+    def __post_init__(self) -> None:
+        for array in (self.indptr, self.codes):
+            array.flags.writeable = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickle forgets that an array is read-only.
+        return Labels, (self.vocabulary, self.indptr, self.codes)
+
+    def of(self, track: int) -> tuple[str, ...]:
+        """The labels of a track, in the order of the file.
+
+        Raises:
+            IndexError: there is no such track.
+        """
+        row = range(len(self.indptr) - 1)[track]
+        codes = self.codes[self.indptr[row] : self.indptr[row + 1]]
+        return tuple(self.vocabulary[code] for code in codes)
+
+    def code(self, label: str) -> int:
+        """The position of a label in `vocabulary`.
+
+        Raises:
+            ValueError: no track has this label; the message names the nearest labels.
+        """
+        code = self._code_of.get(label)
+        if code is None:
+            raise ValueError(
+                f"no track has the label {label!r}; expected one of {len(self.vocabulary):,} "
+                "labels, as they are written in the catalogue." + nearest(str(label), self._code_of)
+            )
+        return code
+
+    def has(self, label: str) -> NDArray[np.bool_]:
+        """(n_tracks,) bool: which tracks have this label.
+
+        Raises:
+            ValueError: no track has this label; the message names the nearest labels.
+        """
+        places = np.flatnonzero(self.codes == self.code(label))
+        mask = np.zeros(len(self.indptr) - 1, dtype=np.bool_)
+        mask[np.searchsorted(self.indptr, places, side="right") - 1] = True
+        return mask
+
+    @functools.cached_property
+    def first(self) -> NDArray[np.int32]:
+        """(n_tracks,) int32: code of each track's first label, -1 where it has none."""
+        first = np.full(len(self.indptr) - 1, -1, dtype=np.int32)
+        some = self.counts > 0
+        first[some] = self.codes[self.indptr[:-1][some]]
+        return read_only(first)
+
+    @functools.cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """(n_tracks,) int64: labels of each track."""
+        return read_only(np.diff(self.indptr))
+
+    @functools.cached_property
+    def frequency(self) -> NDArray[np.int64]:
+        """(len(vocabulary),) int64: tracks of each label."""
+        return read_only(np.bincount(self.codes, minlength=len(self.vocabulary)))
+
+    @functools.cached_property
+    def _code_of(self) -> dict[str, int]:
+        return {label: code for code, label in enumerate(self.vocabulary)}
