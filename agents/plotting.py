@@ -92,7 +92,12 @@ def comparison(title: str, rows: Sequence[Mapping[str, Any]]) -> Figure:
     left.barh(places, means, xerr=np.maximum(ends, 0), color=BLUE, ecolor=GREY, capsize=3)
     left.axvline(rows[0]["oracle_mean_return"], color=GREEN, ls="--", label="oracle")
     left.set_xlabel("mean return per session, 95 % interval")
-    above: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "ncols": 2, "frameon": False}
+    above: dict[str, Any] = {
+        "loc": "lower center",
+        "bbox_to_anchor": (0.5, 1),
+        "ncols": 2,
+        "frameon": False,
+    }
     left.legend(**above)
     half = 0.38
     middle.barh(places + half / 2, column("decision_accuracy"), half, color=GREY, label="accuracy")

@@ -106,7 +106,7 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
         write_model(tmp_path / "m", algorithm="L", config={"a": {1}}, tensors={})
     with pytest.raises(TypeError, match="tensor 'x' has dtype object; expected one of"):
         write_model(tmp_path / "m", algorithm="L", config={}, tensors={"x": np.array([None])})
-    with pytest.raises(TypeError, match="expected the path of a model file, not <_io.BytesIO"):
+    with pytest.raises(TypeError, match=r"expected the path of a model file, not <_io\.BytesIO"):
         write_model(io.BytesIO(), algorithm="L", config={}, tensors={})  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
 

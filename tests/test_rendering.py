@@ -13,7 +13,8 @@ from conftest import SIX_LISTENER, SIX_TERMS, six_frame
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import RecordVideo
 
-from music_env import Catalogue, rendering
+from music_env import Catalogue
+from music_env import picture as picture_module
 from music_env.rendering import RENDER_MODES, StepView, checked_render_mode, render
 from music_env.tables import Tables
 
@@ -129,7 +130,12 @@ def test_picture_has_an_even_size_and_is_fresh_and_deterministic(tables: Tables)
     assert HEIGHT % 2 == WIDTH % 2 == 0
     np.testing.assert_array_equal(first, second)
     first[:] = 0
-    for cached in (rendering._backdrop, rendering._box_mask, rendering._text_mask, rendering._font):
+    for cached in (
+        picture_module._backdrop,
+        picture_module._box_mask,
+        picture_module._text_mask,
+        picture_module._font,
+    ):
         cached.cache_clear()
     np.testing.assert_array_equal(second, render(view, "rgb_array"))
 
@@ -218,28 +224,28 @@ def test_an_open_danceability_has_no_range(six: Catalogue) -> None:
 @pytest.mark.parametrize("fallback", [True, False])
 def test_picture_of_any_text(text: str, fallback: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not fallback:
-        monkeypatch.setattr(rendering.importlib.util, "find_spec", lambda name: None)
-    rendering._font.cache_clear()
-    rendering._text_mask.cache_clear()
+        monkeypatch.setattr(picture_module.importlib.util, "find_spec", lambda name: None)
+    picture_module._font.cache_clear()
+    picture_module._text_mask.cache_clear()
     picture = render(of_text(text, artist=f"{text} A", album=text), "rgb_array")
-    rendering._font.cache_clear()
-    rendering._text_mask.cache_clear()
+    picture_module._font.cache_clear()
+    picture_module._text_mask.cache_clear()
     plain = render(of_text("T", artist="A"), "rgb_array")
     np.testing.assert_array_equal(picture[:, 761:], plain[:, 761:], "text leaves the card")
     np.testing.assert_array_equal(picture[195:], plain[195:], "text runs into what is below")
 
 
 def test_accents_and_cyrillic_are_drawn() -> None:
-    drawn = {rendering._text_mask(char, 24, "ls", 100)[0].tobytes() for char in "éèñøИя"}
+    drawn = {picture_module._text_mask(char, 24, "ls", 100)[0].tobytes() for char in "éèñøИя"}
     assert len(drawn) == 6
 
 
 def test_long_text_ends_with_an_ellipsis_and_fills_the_width() -> None:
-    font = rendering._font(24, True)
-    shown = rendering._shortened("one two three " * 9, font, 300)
+    font = picture_module._font(24, True)
+    shown = picture_module._shortened("one two three " * 9, font, 300)
     assert shown.endswith("…") and ("one two three " * 9).startswith(shown[:-1])
     assert 300 - 2 * font.getlength("w") < font.getlength(shown) <= 300
-    assert rendering._shortened("one", font, 300) == "one"
+    assert picture_module._shortened("one", font, 300) == "one"
 
 
 def test_text_can_be_read() -> None:
@@ -249,11 +255,11 @@ def test_text_can_be_read() -> None:
         return float(linear @ [0.2126, 0.7152, 0.0722])
 
     pairs = [
-        *product((TEXT, SOFT, BLUE, ORANGE), [rendering._CARD]),
-        *product((TEXT, BLUE), [rendering._BLUE_DEEP]),
-        *product((TEXT, ORANGE), [rendering._ORANGE_DEEP]),
-        *product((TEXT, SOFT), [rendering._GREY_DEEP]),
-        (rendering._BACKGROUND, TEXT),
+        *product((TEXT, SOFT, BLUE, ORANGE), [picture_module._CARD]),
+        *product((TEXT, BLUE), [picture_module._BLUE_DEEP]),
+        *product((TEXT, ORANGE), [picture_module._ORANGE_DEEP]),
+        *product((TEXT, SOFT), [picture_module._GREY_DEEP]),
+        (picture_module._BACKGROUND, TEXT),
     ]
     for pair in pairs:
         dark, light = sorted(map(luminance, pair))
@@ -262,7 +268,7 @@ def test_text_can_be_read() -> None:
 
 def test_a_missing_pillow_is_named(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)  # type: ignore[arg-type]  # "not to be found"
-    rendering._backdrop.cache_clear()
+    picture_module._backdrop.cache_clear()
     with pytest.raises(ImportError, match=r"needs Pillow 10\.1 or later.*pip install 'pillow>="):
         render(StepView(tables, 0, 1, 1, 0.0), "rgb_array")
     assert render(StepView(tables, 5, 1, 2, 4.0), "ansi") == LIKE_5
