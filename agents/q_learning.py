@@ -211,8 +211,7 @@ class QLearning(BaseAlgorithm):
     @property
     def q_table(self) -> NDArray[np.float64]:
         """The action values, (n_states, n_actions) float64: the policy's own memory."""
-        table: NDArray[np.float64] = self.policy.q_table.numpy()
-        return table
+        return self.policy.q_table
 
     def q_values(self, observations: NDArray[np.integer[Any]] | int) -> NDArray[np.float64]:
         """Return the action values of some observations.
@@ -257,12 +256,12 @@ class QLearning(BaseAlgorithm):
         return (actions + int(self.action_space.start)).reshape(states.shape), state
 
     def _explore(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
-        coins, picks = self._generator.random((2, len(values)))
-        candidates = values == values.max(axis=1, keepdims=True)  # (n, n_actions)
-        candidates[coins < self.exploration_rate] = True
-        ordinal = candidates.cumsum(axis=1)
-        # A pick in [0, 1) chooses evenly: the k-th candidate is the first whose ordinal exceeds k.
-        actions: NDArray[np.int64] = (ordinal > (picks * ordinal[:, -1])[:, None]).argmax(axis=1)
+        n, n_actions = values.shape
+        draws = self._generator.random((n, n_actions + 1))
+        explores = draws[:, -1:] < self.exploration_rate  # (n, 1)
+        candidates = (values == values.max(axis=1, keepdims=True)) | explores
+        # The largest of equally distributed numbers is any of them, evenly.
+        actions: NDArray[np.int64] = np.where(candidates, draws[:, :-1], -1.0).argmax(axis=1)
         return actions
 
     def _states(self, observations: Any) -> NDArray[np.int64]:
@@ -552,13 +551,13 @@ class QLearning(BaseAlgorithm):
         """Take over the table from a saved learner's file, or from what `get_parameters` returned.
 
         Args:
-            load_path_or_dict: path, or ``{"policy": {"q_table": tensor}}``.
+            load_path_or_dict: path, or ``{"policy": state_dict}``.
             exact_match: see Stable-Baselines3.
             device: see the class.
         """
         if not isinstance(load_path_or_dict, dict):
             tensors = read_model(load_path_or_dict, algorithm=type(self).__name__).tensors
-            load_path_or_dict = {"policy": {"q_table": th.from_numpy(tensors["q_table"])}}
+            load_path_or_dict = {"policy": {"_extra_state": th.from_numpy(tensors["q_table"])}}
         super().set_parameters(load_path_or_dict, exact_match, device)
 
 

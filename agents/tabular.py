@@ -139,12 +139,12 @@ class TabularPolicy(BasePolicy):
         initial_value: of every cell.
 
     Attributes:
-        q_table: (n_states, n_actions) float64 tensor, part of the state dict.
+        q_table: (n_states, n_actions) float64.
     """
 
     observation_space: spaces.Discrete[Any]
     action_space: spaces.Discrete[Any]
-    q_table: th.Tensor
+    q_table: NDArray[np.float64]
 
     def __init__(
         self,
@@ -157,7 +157,25 @@ class TabularPolicy(BasePolicy):
         super().__init__(observation_space, action_space)
         self.initial_value = initial_value
         shape = (int(observation_space.n), int(action_space.n))
-        self.register_buffer("q_table", th.full(shape, initial_value, dtype=th.float64))
+        self.q_table = np.full(shape, initial_value, dtype=np.float64)
+
+    # An array rather than a buffer of torch, since even asking a tensor for its array takes as
+    # long as the rest of a small step. Torch keeps this in the state dict as `_extra_state`.
+    def get_extra_state(self) -> th.Tensor:
+        """Return the table for the state dict; as any tensor there, it is no copy."""
+        return th.from_numpy(self.q_table)
+
+    def set_extra_state(self, state: th.Tensor) -> None:
+        """Take over the table of a state dict.
+
+        Raises:
+            ValueError: if it has another shape.
+        """
+        if state.shape != self.q_table.shape:
+            raise ValueError(
+                f"q_table must be of shape {self.q_table.shape}, not {tuple(state.shape)}"
+            )
+        self.q_table[...] = state.numpy()
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {
@@ -169,4 +187,4 @@ class TabularPolicy(BasePolicy):
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         assert isinstance(observation, th.Tensor)
         states = observation.long() - int(self.observation_space.start)
-        return self.q_table[states].argmax(dim=1) + int(self.action_space.start)
+        return th.from_numpy(self.q_table)[states].argmax(dim=1) + int(self.action_space.start)

@@ -97,16 +97,17 @@ def _parse(value: Any, words: Mapping[str, float]) -> float | None:
 
 def read_year(column: Series, where: str) -> Numbers:
     """The year that a date begins with: YYYY, YYYY-MM or YYYY-MM-DD; result as `read_number`."""
-    start = read_text(column, where).str[:5]  # a year, and what parts it from the month
-    code, different = pd.factorize(start)
-    year = np.full(len(different), np.nan)
-    unreadable = np.zeros(len(different), dtype=np.bool_)
-    for i, word in enumerate(different.tolist()):
+    date_of, dates = pd.factorize(read_text(column, where))
+    start_of, starts = pd.factorize(dates.str[:5])  # a year, and what parts it from the month
+    year = np.full(len(starts), np.nan)
+    unreadable = np.zeros(len(starts), dtype=np.bool_)
+    for i, word in enumerate(starts.tolist()):
         if re.fullmatch(r"[0-9]{4}([^0-9].*)?", word):
             year[i] = float(word[:4])
         else:
             unreadable[i] = word.strip() not in NO_NUMBER
-    return year[code], unreadable[code]
+    which = start_of[date_of]
+    return year[which], unreadable[which]
 
 
 @dataclass(frozen=True)

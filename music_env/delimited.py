@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import codecs
 import csv
-import functools
 import io
 import itertools
-import os
 import re
+import sys
+import warnings
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from music_env.columns import Series
+from music_env.columns import Bools, Series
 from music_env.formats import (
     EXPECTED,
     FEATURES,
@@ -30,15 +30,13 @@ from music_env.merging import Table
 
 HEAD_BYTES = 65536  # what delimiter and encoding are guessed from
 _SAMPLE_ROWS = 100  # what the spelling of numbers is guessed from
-_LEAST_PIECE = 2 * 1024 * 1024  # bytes; below, a thread costs more than it saves (measured)
-
+_VERSION = tuple(map(int, pd.__version__.split(".")[:2]))
 # Up to pandas 3.0 the default converter is off in the last bit now and then; from 3.1 all
 # converters are exact and the argument is deprecated.
-_EXACT: dict[str, Any] = (
-    {"float_precision": "round_trip"}
-    if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)
-    else {}
-)
+_EXACT = {"float_precision": "round_trip"} if _VERSION < (3, 1) else {}
+# pandas parses with several threads from 3.1 on, but only a plain file of at least 5 MB, and only
+# if it may take all the columns. Nothing is gained in other versions.
+_WHEN_PARALLEL = 5 * 1024 * 1024 if _VERSION >= (3, 1) else sys.maxsize
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -50,7 +48,9 @@ MARKS = (
 """Byte order mark, encoding."""
 
 
-def read_csv(data: bytes, mapping: Mapping[str, str] | None, *, source: str) -> Table:
+def read_csv(
+    data: bytes, mapping: Mapping[str, str] | None, *, source: str, path: Path | None = None
+) -> Table:
     """Read the columns of a CSV file that a catalogue takes.
 
     Delimiter and encoding are guessed from the head. A byte further on that is not UTF-8 makes
@@ -60,6 +60,7 @@ def read_csv(data: bytes, mapping: Mapping[str, str] | None, *, source: str) -> 
         data: the contents of the file.
         mapping: canonical name -> column of the file, see `music_env.formats.match`.
         source: name of the file, for messages.
+        path: the file, if `data` is just what is in it: pandas reads long files faster.
 
     Raises:
         CatalogueError: its columns fit no layout, or it is cut off or damaged.
@@ -69,7 +70,7 @@ def read_csv(data: bytes, mapping: Mapping[str, str] | None, *, source: str) -> 
         encoding = bare_utf16(data) or encoding
     if encoding.startswith("utf-8"):
         try:
-            return _read_utf8(data[len(mark) :], mapping, source, encoding)
+            return _read_utf8(data[len(mark) :], mapping, source, encoding, path)
         except UnicodeDecodeError:  # which knows only its place in a cell
             encoding = _other_encoding(data, source)
     try:
@@ -79,7 +80,7 @@ def read_csv(data: bytes, mapping: Mapping[str, str] | None, *, source: str) -> 
             f"{source}: begins as {encoding}, but byte {error.start:,} is not ({error.reason}): "
             "the file is cut off or damaged; get it again"
         ) from error
-    return _read_utf8(text.encode(), mapping, source, encoding)
+    return _read_utf8(text.encode(), mapping, source, encoding, path=None)
 
 
 def bare_utf16(data: bytes) -> str | None:
@@ -111,13 +112,15 @@ def _other_encoding(data: bytes, source: str) -> str:
     return "cp1252"
 
 
-def _read_utf8(data: bytes, mapping: Mapping[str, str] | None, source: str, encoding: str) -> Table:
+def _read_utf8(
+    data: bytes, mapping: Mapping[str, str] | None, source: str, encoding: str, path: Path | None
+) -> Table:
     """Read CSV; raises UnicodeDecodeError where a column that is taken is not UTF-8."""
-    data = data.lstrip(b"\r\n")
-    if not data[:HEAD_BYTES].strip():
+    text = data.lstrip(b"\r\n")
+    if not text[:HEAD_BYTES].strip():
         raise CatalogueError(f"{source}: the file is empty, {EXPECTED}; get it again")
-    is_whole = len(data) <= HEAD_BYTES
-    head = codecs.getincrementaldecoder("utf-8")().decode(data[:HEAD_BYTES], final=is_whole)
+    is_whole = len(text) <= HEAD_BYTES
+    head = codecs.getincrementaldecoder("utf-8")().decode(text[:HEAD_BYTES], final=is_whole)
     if not is_whole:
         head = head[: max(head.rfind("\n"), head.rfind("\r")) + 1] or head
     delimiter = _delimiter(head, mapping or {})
@@ -125,93 +128,93 @@ def _read_utf8(data: bytes, mapping: Mapping[str, str] | None, source: str, enco
     found = match(start.header, mapping, source=source)
     place = {name: start.header.index(column) for name, column in found.columns.items()}
     texts = {p for name, p in place.items() if name not in FEATURES and name != "duration_ms"}
-    numbers = set(place.values()) - texts
     decimal = start.decimal_mark(place["danceability"]) if delimiter != "," else "."
-    body = memoryview(data)[len(head[: start.n_chars].encode()) :]
-    width = len(start.header)
-    _refuse_cut_row(bytes(body[-HEAD_BYTES:]), delimiter, width, source)
-
-    parse = functools.partial(
-        _parse, body, width=width, delimiter=delimiter, decimal=decimal, source=source
+    parser = _Parser(
+        body=memoryview(text)[len(head[: start.n_chars].encode()) :],
+        path=path if len(text) == len(data) and start.n_lines == 1 else None,
+        width=len(start.header),
+        numbers=frozenset(place.values()) - texts,
+        options={"sep": delimiter, "decimal": decimal, **_EXACT},
+        source=source,
     )
-    surplus = {width, width + 1}
+    _refuse_cut_row(bytes(parser.body[-HEAD_BYTES:]), delimiter, parser.width, source)
+
     # Left to itself, pandas reads text three times as fast, but takes ids of digits for numbers.
     digits = {p for p in texts if start.looks_like_numbers(p)}
-    raw = parse({*place.values(), *surplus}, gaps=numbers | surplus, as_text=digits)
-    misread = {p for p in texts if not pd.api.types.is_string_dtype(raw[p])}
-    if misread:
-        raw |= parse(misread, gaps=set(), as_text=misread)
-    columns = {name: raw[p] for name, p in place.items()}
-    if decimal == ",":
-        for name, p in place.items():
-            if p in numbers and pd.api.types.is_string_dtype(columns[name]):
-                columns[name] = columns[name].str.replace(",", ".", regex=False)
-    overlong = np.logical_or.reduce([raw[p].notna().to_numpy() for p in surplus])
-    return Table(source, found, columns, len(overlong), overlong, encoding, delimiter)
+    raw, overlong = parser.read(set(place.values()), as_text=digits)
+    misread = {p for p in texts if not pd.api.types.is_string_dtype(raw[str(p)])}
+    again, _ = parser.read(misread, as_text=misread) if misread else (raw, None)
+    columns: dict[str, Series] = {}
+    for name, p in place.items():
+        columns[name] = (again if p in misread else raw)[str(p)]
+        if decimal == "," and p not in texts and pd.api.types.is_string_dtype(columns[name]):
+            columns[name] = columns[name].str.replace(",", ".", regex=False)
+    return Table(source, found, columns, len(raw), overlong, encoding, delimiter)
 
 
-def _parse(
-    body: memoryview,
-    wanted: set[int],
-    *,
-    gaps: set[int],
-    as_text: set[int],
-    width: int,
-    delimiter: str,
-    decimal: str,
-    source: str,
-) -> dict[int, Series]:
-    """Parse the columns `wanted`, by place; those in `gaps` may have words for missing."""
-    # The header is replaced by numbers, so that names may repeat, and made two columns wider than
-    # the table: pandas drops the surplus of an overlong row without a word if columns are chosen.
-    header = delimiter.join(map(str, range(width + 2))).encode() + b"\n"
+@dataclass(frozen=True)
+class _Parser:
+    """How to have pandas parse a CSV file; its columns are called "0", "1" and so on."""
 
-    def read(piece: memoryview) -> pd.DataFrame:
-        frame: pd.DataFrame = pd.read_csv(
-            io.BytesIO(b"".join((header, piece))),
-            sep=delimiter,
-            decimal=decimal,
-            usecols=sorted(wanted),
-            dtype={str(p): "str" for p in as_text},
-            keep_default_na=False,
-            na_values={str(p): sorted(NO_NUMBER) if p < width else [""] for p in gaps},
-            index_col=False,
-            low_memory=False,
-            **_EXACT,
-        )
-        return frame
+    body: memoryview
+    """The rows, in UTF-8."""
+    path: Path | None
+    """The file, if it holds just one line and these rows."""
+    width: int
+    numbers: frozenset[int]
+    options: Mapping[str, Any]
+    source: str
 
-    pieces = _pieces(body)
-    try:
+    def read(self, wanted: set[int], *, as_text: set[int]) -> tuple[pd.DataFrame, Bools]:
+        """The columns `wanted`, and (n_rows,) which rows have more fields than the header."""
+        frame = self._read_file(as_text) if len(self.body) >= _WHEN_PARALLEL else None
+        if frame is not None:
+            return frame, np.zeros(len(frame), dtype=np.bool_)
+        # The header is replaced by numbers, so that names may repeat, and made two columns wider
+        # than the table: pandas drops the surplus of a row without a word if columns are chosen.
+        surplus = {self.width, self.width + 1}
+        header = self.options["sep"].join(map(str, range(self.width + 2)))
         try:
-            with ThreadPoolExecutor(len(pieces)) as pool:
-                frames = list(pool.map(read, pieces))
-        except pd.errors.ParserError:  # perhaps because a quoted field was cut in two
-            frames = [read(body)]
-    except pd.errors.ParserError as error:
-        raise CatalogueError(_parser_message(str(error), source)) from error
-    return {p: _joined([frame[str(p)] for frame in frames]) for p in wanted}
+            frame = pd.read_csv(
+                io.BytesIO(b"".join((header.encode(), b"\n", self.body))),
+                usecols=sorted(wanted | surplus),
+                dtype={str(p): "str" for p in as_text},
+                keep_default_na=False,
+                na_values={**self._gaps, **{str(p): [""] for p in surplus}},
+                index_col=False,
+                low_memory=False,
+                **self.options,
+            )
+        except pd.errors.ParserError as error:
+            raise CatalogueError(_parser_message(str(error), self.source)) from error
+        over = [frame[str(p)].notna().to_numpy(dtype=np.bool_) for p in surplus]
+        return frame, np.logical_or.reduce(over)
 
+    @property
+    def _gaps(self) -> dict[str, list[str]]:
+        return {str(p): sorted(NO_NUMBER) for p in self.numbers}
 
-def _pieces(body: memoryview) -> list[memoryview]:
-    """Cut at ends of lines, one piece a processor: pandas parses without holding Python's lock."""
-    n = max(1, min(os.cpu_count() or 1, len(body) // _LEAST_PIECE))
-    cuts = [0]
-    for i in range(1, n):
-        at = max(len(body) * i // n, cuts[-1])
-        while at < len(body) and (end := bytes(body[at : at + 4096]).find(b"\n")) < 0:
-            at += 4096
-        cuts.append(min(at + end + 1, len(body)) if at < len(body) else len(body))
-    return [body[a:b] for a, b in itertools.pairwise([*cuts, len(body)]) if a < b or n == 1]
-
-
-def _joined(parts: list[Series]) -> Series:
-    if len(parts) == 1:
-        return parts[0]
-    dtypes = {part.dtype for part in parts}
-    if len(dtypes) == 1 or all(dtype.kind in "iuf" for dtype in dtypes):
-        return pd.concat(parts, ignore_index=True)
-    return pd.Series(np.concatenate([part.to_numpy(dtype=object) for part in parts]), dtype=object)
+    def _read_file(self, as_text: set[int]) -> pd.DataFrame | None:
+        """All columns; None for a file that wants care, such as one with overlong rows."""
+        if self.path is None:
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.DtypeWarning)  # a column of numbers and words
+            try:
+                frame: pd.DataFrame = pd.read_csv(
+                    self.path,
+                    header=None,
+                    skiprows=1,
+                    names=list(map(str, range(self.width))),
+                    dtype={str(p): "str" for p in as_text},
+                    keep_default_na=False,
+                    na_values=self._gaps,
+                    index_col=False,
+                    **self.options,
+                )
+            except (pd.errors.ParserError, pd.errors.DtypeWarning):
+                return None
+        return frame
 
 
 def _parser_message(error: str, source: str) -> str:
@@ -230,8 +233,9 @@ class _Start:
     """The beginning of a CSV file."""
 
     header: list[str]
+    n_lines: int
     n_chars: int
-    """Length of everything up to the first row."""
+    """Lines and characters up to the first row."""
     sample: list[list[str]]
     """The first rows."""
 
@@ -241,8 +245,9 @@ class _Start:
         reader = csv.reader(lines, delimiter=delimiter)
         rows = (row for row in reader if row)
         header = [name.strip() for name in next(rows, [])]
-        n_chars = sum(map(len, lines[: reader.line_num]))
-        return cls(header, n_chars, list(itertools.islice(rows, n_rows)))
+        n_lines = reader.line_num
+        n_chars = sum(map(len, lines[:n_lines]))
+        return cls(header, n_lines, n_chars, list(itertools.islice(rows, n_rows)))
 
     def cells(self, place: int) -> Iterable[str]:
         return (row[place] for row in self.sample if place < len(row))

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 _ROUNDS = 6
 _FEW_TRACKS = 256
 # Computed in one go: temporary arrays of this size [cells] stay in the cache. Tuned by us.
-_BLOCK_CELLS = 65_536
+_BLOCK_CELLS = 32_768
 _MAX_TRACKS = 2**31 - 1  # of an int32; rows and columns stay within 16 bits
 
 # Multipliers of the "lowbias32" integer hash (C. Wellons, hash-prospector, 2018).
@@ -76,11 +76,12 @@ def session_orders(
         part = slice(start, start + block)
         orders[:, part] = _permute(places, round_keys[:, None, part], rows, columns)
     # Cycle-walking: what falls beyond the last track is permuted again until it falls within.
-    beyond = np.nonzero(orders >= n_tracks)
-    cells = orders[beyond]
-    while (out := np.flatnonzero(cells >= n_tracks)).size:
-        cells[out] = _permute(cells[out], round_keys[:, beyond[1][out]], rows, columns)
-    orders[beyond] = cells
+    flat = orders.reshape(-1)
+    beyond = np.flatnonzero(flat >= n_tracks)
+    while beyond.size:
+        walked = _permute(flat[beyond], round_keys[:, beyond % len(keys)], rows, columns)
+        flat[beyond] = walked
+        beyond = beyond[walked >= n_tracks]
     return orders.T.view(np.int32)
 
 

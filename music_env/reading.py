@@ -43,8 +43,10 @@ def read_table(path: str | os.PathLike[str], mapping: Mapping[str, str] | None) 
             columns fit no layout.
     """
     source = os.fspath(path)
+    plain: Path | None = Path(path)
     data = _contents(Path(path))
     if data.startswith(b"\x1f\x8b"):
+        plain = None
         try:
             data = gzip.decompress(data)
         except (EOFError, OSError, zlib.error) as error:
@@ -54,7 +56,7 @@ def read_table(path: str | os.PathLike[str], mapping: Mapping[str, str] | None) 
     if data.startswith(b"PAR1"):
         return _read_parquet(data, mapping, source)
     _refuse_others(data, source)
-    return read_csv(data, mapping, source=source)
+    return read_csv(data, mapping, source=source, path=plain)
 
 
 def take_frame(frame: pd.DataFrame, mapping: Mapping[str, str] | None) -> Table:

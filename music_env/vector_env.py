@@ -98,11 +98,11 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
         self._keys = np.zeros(num_envs, dtype=np.uint64)
         self._sessions = np.full(num_envs, -1)
         self._position = np.zeros(num_envs, dtype=np.int64)
-        self._elapsed = np.zeros(num_envs, dtype=np.int64)
         self._returns = np.zeros(num_envs)
         self._best_returns = np.zeros(num_envs)
         self._actions = np.zeros(num_envs, dtype=np.int64)
         self._ended = np.zeros(num_envs, dtype=np.bool_)  # a reset is due
+        self._resets_on_step = False  # for some, in mode NEXT_STEP
         # Derived from it: the tracks of each session, and those shown now.
         self._order = np.zeros((session_length, num_envs), dtype=np.int32)
         self._track = np.zeros(num_envs, dtype=np.int64)
@@ -175,18 +175,14 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
             gymnasium.error.InvalidAction: for other actions.
         """
         actions = self._checked_actions(actions)
-        resetting = self._ended if self._mode is AutoresetMode.NEXT_STEP else None
-        if resetting is not None and not resetting.any():
-            resetting = None
-
+        resetting = self._ended if self._resets_on_step else None
         judged = self._track
         score = self._tables.scores.total.take(judged)
-        rewards = score * (2.0 * actions - 1.0)
+        rewards = score * _SIGNS.take(actions)
         rewards += 0.0  # makes 0.0 of -0.0
         self._actions = actions
         self._returns += rewards
         self._best_returns += np.abs(score)
-        self._elapsed += 1
         self._position += 1
         if self._common_position is not None:
             self._common_position += 1
@@ -195,23 +191,10 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
             rewards[resetting] = 0.0
             self._begin(resetting)
             info["track_index"][resetting] = self._track[resetting]
-        terminated = self._position == self.session_length
-        truncated = (
-            np.zeros(self.num_envs, dtype=np.bool_)
-            if self.max_episode_steps is None
-            else self._elapsed >= self.max_episode_steps
-        )
-        if resetting is not None:
-            truncated &= ~resetting
-        self._ended = terminated | truncated
+        terminated, truncated, any_ended = self._ends(resetting)
         self._track = self._shown()
-        if not self._ended.any():
-            return self._tables.encoded.rows.take(self._track), rewards, terminated, truncated, info
-
-        if terminated.any():
-            self._put_returns(info, terminated)
-        if self._mode is AutoresetMode.SAME_STEP:
-            info = self._reset_at_once(info)
+        if any_ended:
+            info = self._end_sessions(info, terminated, truncated)
         rows = self._tables.encoded.rows.take(self._track)
         return rows, rewards, terminated, truncated, info
 
@@ -250,10 +233,39 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
             setattr(self, f"_{name}", np.array(state[name], dtype=own.dtype))
         begun = self._sessions >= 0
         self._order[:, begun] = self._orders(begun)
+        self._resets_on_step = self._mode is AutoresetMode.NEXT_STEP and bool(self._ended.any())
         self._note_common_position()
         self._track = self._shown()
 
     # --- Parts ------------------------------------------------------------------------------------
+
+    def _ends(self, resetting: Bools | None) -> tuple[Bools, Bools, bool]:
+        """Return which sessions terminated, which were truncated, and whether any has ended."""
+        if self._common_position is not None and self.max_episode_steps is None:
+            # All are in the same place: known without looking at each.
+            over = self._common_position == self.session_length
+            terminated = np.full(self.num_envs, over)
+            return terminated, np.zeros(self.num_envs, dtype=np.bool_), over
+        terminated = self._position == self.session_length
+        truncated = np.zeros(self.num_envs, dtype=np.bool_)
+        if self.max_episode_steps is not None:
+            # A position is also the number of steps since the reset.
+            truncated |= self._position >= self.max_episode_steps
+            if resetting is not None:
+                truncated &= ~resetting
+        return terminated, truncated, bool(terminated.any() or truncated.any())
+
+    def _end_sessions(self, info: Info, terminated: Bools, truncated: Bools) -> Info:
+        """Complete ``info`` where sessions have ended, and reset them or note that it is due."""
+        if terminated.any():
+            regrets = self._best_returns - self._returns
+            for name, values in (("episode_return", self._returns), ("episode_regret", regrets)):
+                _put(info, name, np.where(terminated, values, 0.0), terminated.copy())
+        self._ended = terminated | truncated
+        self._resets_on_step = self._mode is AutoresetMode.NEXT_STEP
+        if self._mode is AutoresetMode.SAME_STEP:
+            info = self._reset_at_once(info)
+        return info
 
     def _checked_actions(self, actions: Any) -> NDArray[np.int64]:
         array = np.asarray(actions)
@@ -263,8 +275,8 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
                 f"dtype {array.dtype}"
             )
         array = array.astype(np.int64)  # a copy: kept for render()
-        # Seen as unsigned, negative numbers are huge: one comparison finds both ends.
-        if array.view(np.uint64).max() > 1:
+        # The bits of all together: 0 or 1 exactly where each is.
+        if not 0 <= np.bitwise_or.reduce(array) <= 1:
             wrong = array[(array < 0) | (array > 1)][0]
             raise gym.error.InvalidAction(f"actions must be 0 (dislike) or 1 (like), got {wrong}")
         if self._common_position is None and (self._sessions < 0).any():
@@ -296,10 +308,10 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
         else:
             self._order[:, mask] = self._orders(mask)
         self._position[mask] = 0
-        self._elapsed[mask] = 0
         self._returns[mask] = 0.0
         self._best_returns[mask] = 0.0
         self._ended = self._ended & ~mask
+        self._resets_on_step &= bool(self._ended.any())
         self._note_common_position()
         self._track = self._shown()
 
@@ -345,11 +357,6 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
         _put(info, "reward_terms", named, masks[1])
         return info
 
-    def _put_returns(self, info: Info, terminated: Bools) -> None:
-        regrets = self._best_returns - self._returns
-        _put(info, "episode_return", np.where(terminated, self._returns, 0.0), terminated.copy())
-        _put(info, "episode_regret", np.where(terminated, regrets, 0.0), terminated.copy())
-
     def _reset_at_once(self, info: Info) -> Info:
         """Reset what has ended, and move its info and observation to their ``final_`` keys."""
         ended = self._ended.copy()
@@ -368,8 +375,9 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
         return reset_info
 
 
+_SIGNS = np.array([-1.0, 1.0])  # of the reward, by action
 # The arrays that make up the state, see `MusicRecVectorEnv.get_state`.
-_STATE = ("keys", "sessions", "position", "elapsed", "returns", "best_returns", "actions", "ended")
+_STATE = ("keys", "sessions", "position", "returns", "best_returns", "actions", "ended")
 
 
 def _put(info: Info, name: str, values: Any, mask: Bools) -> None:

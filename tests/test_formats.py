@@ -18,8 +18,12 @@ HEADER = "track_id,title,artists,genres,danceability\n"
 SMALL = HEADER + "1,A,x;y,pop,0.5\n2,B,z,,0.25\n"
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Any:
+@pytest.fixture(params=["from memory", "from the file"])
+def file(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Write a file; both ways of parsing CSV must give the same."""
+    limit = 0 if request.param == "from the file" else sys.maxsize
+    monkeypatch.setattr("music_env.delimited._WHEN_PARALLEL", limit)
+
     def write(content: str | bytes, name: str = "f.csv") -> Path:
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -219,31 +223,30 @@ def test_quoted_fields_may_hold_anything(file: Any) -> None:
     assert catalogue.track_id.tolist() == ["1"]
 
 
-def test_a_long_file_with_line_breaks_in_fields(file: Any, monkeypatch: Any) -> None:
-    """A file is parsed in pieces; a field that is cut in two must not matter."""
-    monkeypatch.setattr("music_env.delimited._LEAST_PIECE", 50_000)
-    monkeypatch.setattr("os.cpu_count", lambda: 4)
-    rows = [(f"{i:05d}", f"T{i}\n" * (1 + i % 7), "x", 0.5) for i in range(10_000)]
-    frame = pd.DataFrame(rows, columns=["track_id", "title", "artists", "danceability"])
-    catalogue = Catalogue.read(file(frame.to_csv(index=False)))
-    assert catalogue.track_id.tolist() == frame["track_id"].tolist()
-    assert catalogue.title.tolist() == frame["title"].tolist()
-
-
-def test_pieces_that_look_different(file: Any, monkeypatch: Any) -> None:
-    """Ids of digits and numbers without a gap in one piece, the opposite in another."""
-    monkeypatch.setattr("os.cpu_count", lambda: 4)
-    rows = "".join(f"{i:06d},T,x,0.5,{i},\n" for i in range(5_000))
-    rows += "".join(f"z{i},007,x,.5,,{i}\n" for i in range(5_000))
-    rows += "1,1,1,1,fast,\n"
-    path = file("track_id,title,artists,danceability,tempo,key\n" + rows)
-    expected = Catalogue.read(path)
-    monkeypatch.setattr("music_env.delimited._LEAST_PIECE", 20_000)
+def test_a_long_file_that_changes_its_looks(tmp_path: Path, monkeypatch: Any) -> None:
+    """Over 5 MB pandas parses with several threads, which see different parts of the file."""
+    n = 60_000
+    frame = pd.DataFrame(
+        {
+            "track_id": [f"{i:06d}" for i in range(n - 1)] + ["z"],
+            "title": ["T\n" * (1 + i % 7) + "x" * 80 for i in range(n)],
+            "artists": ["x"] * n,
+            "danceability": [i / n for i in range(n)],
+            "tempo": ["fast" if i == n - 9 else str(1 + i) for i in range(n)],
+            "key": ["" if i < n - 9 else "1" for i in range(n)],
+        }
+    )
+    path = tmp_path / "f.csv"
+    path.write_bytes(frame.to_csv(index=False).encode() + b"y,T,x,0.5,1,1,overlong\n")
+    assert path.stat().st_size > 6_000_000
     found = Catalogue.read(path)
-    assert found.checksum == expected.checksum
-    assert found.track_id[0] == "000000" and found.title[-2] == "007"
-    assert found.report == expected.report
-    assert found.report.unreadable == {"tempo": (10_001,)}
+    assert found.track_id.tolist() == frame["track_id"].tolist()
+    assert found.title.tolist() == frame["title"].tolist()
+    assert found.danceability.tolist() == frame["danceability"].tolist()
+    assert found.report.unreadable == {"tempo": (n - 8,)}
+    assert found.report.dropped == {"more fields than the header": (n + 1,)}
+    monkeypatch.setattr("music_env.delimited._WHEN_PARALLEL", sys.maxsize)
+    assert Catalogue.read(path).checksum == found.checksum
 
 
 def test_ids_of_digits_stay_as_they_are_written(file: Any) -> None:
