@@ -99,6 +99,7 @@ def write_model(
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         save_file(arrays, unfinished, {"format": FORMAT, "algorithm": algorithm, "config": text})
+        _sort_header(unfinished)
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -231,6 +232,18 @@ def _with_suffix(path: str | os.PathLike[str]) -> Path:
         raise TypeError(f"expected the path of a model file, not {path!r}")
     result = Path(path)
     return result if result.suffix else result.with_name(result.name + SUFFIX)
+
+
+def _sort_header(path: Path) -> None:
+    """Sort the header's names: safetensors writes metadata in another order in every process."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        text = json.dumps(header, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        in_order = text.encode().ljust(length)
+        if len(in_order) == length:  # written as compactly: what follows stays in its place
+            file.seek(8)
+            file.write(in_order)
 
 
 def _parse_config(source: Path, metadata: Mapping[str, str]) -> dict[str, Any]:

@@ -25,8 +25,8 @@ MANY, FEW = 1_000_000, 6_000
 # the dataset that the embedded catalogue is a part of has 114 genres.
 TRACKS_PER_ARTIST = 7.65
 N_GENRES = 114
-_SECOND_ARTIST = 0.3  # share of tracks, and of artists' tracks outside their genre: as in the
-_OTHER_GENRE = 0.1  # embedded catalogue, about
+_SECOND_ARTIST = 0.3  # share of tracks
+_OTHER_GENRE = 0.1  # share of an artist's tracks
 _LETTERS = np.array(list("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
 
 
@@ -65,7 +65,7 @@ def make_catalogue(n_tracks: int, path: Path, *, seed: int = 0) -> Path:
     return path
 
 
-def reading(options: Options) -> Iterator[Row]:
+def million_reading(options: Options) -> Iterator[Row]:
     """Read the million tracks."""
     path = _file(_many(options))
     ours, theirs = in_turn(
@@ -85,7 +85,7 @@ def reading(options: Options) -> Iterator[Row]:
     )
 
 
-def stepping(options: Options) -> Iterator[Row]:
+def million_stepping(options: Options) -> Iterator[Row]:
     """The size of the catalogue must not show in a step."""
     actions = np.random.default_rng(0).integers(2, size=options.pick(50_000, 5_000)).tolist()
     many, few = (
@@ -105,7 +105,7 @@ def stepping(options: Options) -> Iterator[Row]:
     )
 
 
-def training(options: Options) -> Iterator[Row]:
+def million_training(options: Options) -> Iterator[Row]:
     """Train the dueling DQN on either catalogue with its default settings."""
     n_steps = options.pick(4_000, 1_000)
     ours, theirs = in_turn(
@@ -123,7 +123,7 @@ def training(options: Options) -> Iterator[Row]:
     )
 
 
-def ranking(options: Options) -> Iterator[Row]:
+def million_ranking(options: Options) -> Iterator[Row]:
     """The top 10 of all tracks against the network's forward passes alone."""
     import torch as th
 

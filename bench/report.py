@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import statistics
 import subprocess
@@ -151,17 +152,19 @@ def write_markdown(rows: Sequence[Row], path: Path, *, command: str) -> None:
         f"Written by `{command}`; the ratios are of figures measured in turn, in one run: median "
         "and range over the rounds. Absolute figures depend on the machine.",
         "",
-        *_markdown_table(HEADINGS, [row.cells() for row in rows]),
+        *markdown_table(HEADINGS, [row.cells() for row in rows]),
         "",
         "## Machine",
         "",
-        *_markdown_table(("", ""), machine()),
+        *markdown_table(("", ""), machine()),
         "",
     ]
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
-def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table."""
+
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
@@ -170,8 +173,6 @@ def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> l
 
 def machine() -> list[tuple[str, str]]:
     """Return what the figures depend on: processor, memory, versions, time, commit."""
-    import os
-
     facts = [
         ("processor", f"{_processor()}, {os.cpu_count()} cores"),
         ("memory", _memory()),

@@ -71,12 +71,20 @@ def scalar_rate(env: Any, actions: Sequence[Any]) -> Measure:
     return measure
 
 
-def vector_rate(env: Any, actions: Sequence[Any]) -> Measure:
-    """Return a measure: steps per second, over all environments of a vector environment."""
+def vector_rate(env: Any, actions: Sequence[Any], *, from_reset: bool = False) -> Measure:
+    """Return a measure: steps per second, over all environments of a vector environment.
+
+    Args:
+        env: the vector environment.
+        actions: (num_envs,) actions of each step.
+        from_reset: begin each round with new episodes; beginning them is not timed.
+    """
     env.reset(seed=0)
 
     def measure() -> float:
         step = env.step
+        if from_reset:
+            env.reset()
         start = time.perf_counter()
         for batch in actions:
             # Kept until the next step is done, as by an agent that stores transitions.
