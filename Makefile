@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.musicrec-setup
+BENCH_STAMP := $(VENV)/.musicrec-bench
 
 .PHONY: setup run test lint bench clean
 
@@ -32,8 +33,14 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: setup
-	$(BIN)/python -m bench.speed
+# Also installs the peers, again only when what this depends on has changed. ARGS="--only vector"
+# passes arguments on; --full searches the best of twelve settings of the stock DQN.
+bench: setup $(BENCH_STAMP)
+	$(BIN)/python -m bench $(ARGS)
+
+$(BENCH_STAMP): $(STAMP)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	touch $@
 
 clean:
 	rm -rf $(VENV) build dist runs

@@ -311,7 +311,7 @@ class QLearning(BaseAlgorithm):
         total_timesteps, callback = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
-        self._update_progress(1.0 - self.num_timesteps / total_timesteps)
+        self._update_progress(1.0 - self.num_timesteps / max(total_timesteps, 1))
         callback.on_training_start(locals(), globals())
         env, going_on = self.env, True
         while going_on and self.num_timesteps < total_timesteps:
@@ -360,10 +360,10 @@ class QLearning(BaseAlgorithm):
         errors = q_learning_update(
             self.q_table,
             self.visits,
-            observations - start,
+            observations.astype(np.int64) - start,
             actions - int(self.action_space.start),
             rewards,
-            new_obs - start,
+            new_obs.astype(np.int64) - start,
             terminated,
             learning_rate=self.lr_schedule(self._current_progress_remaining),
             gamma=self.gamma,

@@ -53,7 +53,7 @@ class Arguments:
     full: bool = False
     """Search the best of twelve settings of the stock DQN, each for up to ten minutes."""
     data: Path = Options.data
-    """Folder of the catalogues that are not part of the project; rows without theirs are skipped."""
+    """Folder of the catalogues that are not part of the project; without it rows are skipped."""
     out: Path | None = None
     """Markdown file to write; if not given: bench/results.md, of a whole run that is not quick."""
 

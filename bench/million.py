@@ -169,7 +169,8 @@ def _zipf(
 def _ids(generator: np.random.Generator, count: int) -> list[str]:
     """Return ids of 22 letters and digits, as Spotify's."""
     letters = _LETTERS[generator.integers(len(_LETTERS), size=(count, 22))]
-    return np.ascontiguousarray(letters).view("<U22")[:, 0].tolist()
+    ids: list[str] = np.ascontiguousarray(letters).view("<U22")[:, 0].tolist()
+    return ids
 
 
 @functools.cache

@@ -55,7 +55,7 @@ class Reached:
     seconds: dict[float, float] = field(default_factory=dict)
     tracks: dict[float, int] = field(default_factory=dict)
     total: float = 0.0
-    lowest: float = 1.0
+    lowest: float = float("inf")
 
     @property
     def done(self) -> bool:
@@ -69,8 +69,10 @@ class Reached:
             if regret <= asked and asked not in self.seconds:
                 self.seconds[asked], self.tracks[asked] = seconds, tracks
 
-    def seconds_to(self, regret: float) -> float:
-        """Return the seconds to a regret, or all the seconds where it did not get there."""
+    def spent(self, regret: float, unit: str) -> float:
+        """Return what it took to a regret, in "s" or "tracks"; all seconds where it did not get there."""
+        if unit == "tracks":
+            return float(self.tracks.get(regret, float("nan")))
         return self.seconds.get(regret, self.total)
 
     def __str__(self) -> str:

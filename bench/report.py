@@ -1,4 +1,4 @@
-"""Rows of the benchmark: what was measured, against what, and whether that is what was asked for."""
+"""Rows of the benchmark: what was measured, against what, and whether it is what was asked for."""
 
 from __future__ import annotations
 
@@ -101,58 +101,78 @@ class Row:
             return ""
         return "met" if self.asked.met_by(self.ratio) else "NOT MET"
 
-    def cells(self) -> list[str]:
-        """Return ratio, spread, asked, verdict, what, peer, ours, theirs, unit."""
-        what = f"{self.name} ({self.note})" if self.note else self.name
+    @property
+    def figures(self) -> dict[str, str]:
+        """What a table shows: ratio, spread, ours, theirs; empty where nothing was measured."""
         if self.skipped:
-            return ["", "", "", "skipped", f"{self.name}: {self.skipped}", self.peer, "", "", ""]
+            return dict.fromkeys(("ratio", "spread", "ours", "theirs"), "")
         bound = "> " if self.unfinished else ""
-        return [
-            bound + number(self.ratio),
-            f"{number(min(self.ratios))} to {number(max(self.ratios))}",
-            str(self.asked or ""),
-            self.verdict + (f": {self.failed}" if self.failed else ""),
-            what,
-            self.peer,
-            number(statistics.median(self.ours)),
-            bound + number(statistics.median(self.theirs)),
-            self.unit,
-        ]
+        return {
+            "ratio": bound + number(self.ratio),
+            "spread": f"{number(min(self.ratios))} to {number(max(self.ratios))}",
+            "ours": number(statistics.median(self.ours)),
+            "theirs": bound + number(statistics.median(self.theirs)),
+        }
 
-
-HEADINGS = ("ratio", "spread", "asked", "", "what", "against", "ours", "theirs", "unit")
+    @property
+    def remark(self) -> str:
+        """What is said below the table."""
+        return "; ".join(filter(None, (self.skipped, self.failed, self.note)))
 
 
 def number(value: float) -> str:
     """Write a number with three digits that count."""
-    if value == 0 or 0.001 <= abs(value) < 1000:
-        return f"{value:.3g}"
-    return f"{value:.2g}" if abs(value) < 1 else f"{float(f'{value:.3g}'):,.0f}"
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 1000 else f"{rounded:.3g}"
 
 
 def print_table(rows: Sequence[Row]) -> None:
-    """Print the rows to the terminal."""
-    table = Table(show_lines=True)
-    for heading in HEADINGS:
-        justify: Literal["left", "right"] = "left"
-        if heading in ("ratio", "spread", "ours", "theirs"):
-            justify = "right"
-        table.add_column(heading, justify=justify, overflow="fold")
+    """Print the rows to the terminal, and the remarks below them."""
+    table = Table("ratio\n(range)", "asked", "", "what\n(ours : theirs)", show_lines=True)
+    remarks = []
     for row in rows:
         style = {"met": "green", "NOT MET": "bold red", "skipped": "dim"}.get(row.verdict)
-        table.add_row(*map(escape, row.cells()), style=style)
-    Console().print(table)
+        mark = ""
+        if row.remark:
+            remarks.append(row.remark)
+            mark = f" [{len(remarks)}]"
+        figures = row.figures
+        what, ratio = row.name + mark, ""
+        if not row.skipped:
+            ratio = f"{figures['ratio']}\n({figures['spread']})"
+            what += f"\nagainst {row.peer}\n({figures['ours']} : {figures['theirs']} {row.unit})"
+        cells = (ratio, str(row.asked or ""), row.verdict, what)
+        table.add_row(*map(escape, cells), style=style)
+    console = Console()
+    console.print(table)
+    for place, remark in enumerate(remarks, start=1):
+        console.print(escape(f"[{place}] {remark}"), highlight=False)
 
 
 def write_markdown(rows: Sequence[Row], path: Path, *, command: str) -> None:
-    """Write the rows and the machine to a Markdown file."""
+    """Write the rows, the remarks and the machine to a Markdown file."""
+    cells, remarks = [], []
+    for row in rows:
+        mark = ""
+        if row.remark:
+            remarks.append(row.remark)
+            mark = f" ({len(remarks)})"
+        figures = row.figures
+        ratio = f"**{figures['ratio']}**" if figures["ratio"] else ""
+        asked, what = str(row.asked or ""), row.name + mark
+        start = (ratio, figures["spread"], asked, row.verdict, what, row.peer)
+        cells.append((*start, figures["ours"], figures["theirs"], row.unit))
+    headings = ("ratio", "range", "asked", "", "what", "against", "ours", "theirs", "unit")
     lines = [
         "# Benchmark",
         "",
-        f"Written by `{command}`; the ratios are of figures measured in turn, in one run: median "
-        "and range over the rounds. Absolute figures depend on the machine.",
+        f"Written by `{command}`. The two sides of a ratio are measured in turn, in one run; it is "
+        "the median over the rounds, beside its range. `>`: the peer was stopped before it was "
+        "done. Ratios say more than the figures, which depend on the machine.",
         "",
-        *markdown_table(HEADINGS, [row.cells() for row in rows]),
+        *markdown_table(headings, cells),
+        "",
+        *(f"{place}. {remark}" for place, remark in enumerate(remarks, start=1)),
         "",
         "## Machine",
         "",

@@ -195,7 +195,7 @@ def _gather_rate(env: music_env.MusicRecVectorEnv) -> Any:
 
 def _sardine() -> dict[str, Any]:
     try:
-        import sardine  # noqa: F401 - registers the ids
+        import sardine  # type: ignore[import-untyped]  # noqa: F401 - registers the ids
     except ImportError:
         raise SkippedError("sardine-rec is not installed (pip install 'musicrec[bench]')") from None
     names = [name for name in gym.registry if name.startswith("sardine/")]

@@ -89,7 +89,7 @@ def vector_rate(env: Any, actions: Sequence[Any], *, from_reset: bool = False) -
         for batch in actions:
             # Kept until the next step is done, as by an agent that stores transitions.
             kept = step(batch)
-        rate = env.num_envs * len(actions) / (time.perf_counter() - start)
+        rate: float = env.num_envs * len(actions) / (time.perf_counter() - start)
         del kept
         return rate
 

@@ -31,7 +31,7 @@ def train_vowpal_wabbit(
         passes: over all tracks, at most.
     """
     try:
-        from vowpalwabbit import Workspace
+        from vowpalwabbit import Workspace  # type: ignore[import-untyped]
     except ImportError:
         raise SkippedError(
             "vowpalwabbit is not installed (pip install 'musicrec[bench]')"

@@ -90,7 +90,14 @@ class Record(KVWriter):
             0.99,
             {"learning_rate": LinearSchedule(0.1, 0.0, 1.0)},
         ),
-        ("Taxi-v4", {}, 120_000, 0.95, {}),
+        pytest.param(
+            "Taxi-v4",
+            {},
+            200_000,
+            0.95,
+            {"initial_value": 20.0, "exploration_rate_schedule": 0.1},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["FrozenLake", "CliffWalking", "FrozenLake-slippery", "Taxi"],
 )
@@ -141,6 +148,23 @@ def test_a_truncated_step_bootstraps_from_its_own_next_state() -> None:
     # Each episode is one step: right to 6, worth 8; or left, which stays in 5.
     assert learner.q_table[0, 1] == -1 + 0.5 * 8
     assert np.all(learner.visits[0] > 0) and not learner.visits[1:].any()
+
+
+def test_narrow_integers_do_not_overflow() -> None:
+    class Bytes(gym.Env[np.uint8, np.int64]):
+        observation_space = spaces.Discrete(200, dtype=np.uint8)
+        action_space = spaces.Discrete(3)
+
+        def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
+            return np.uint8(199), {}
+
+        def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+            return np.uint8(150), 1.0, False, True, {}
+
+    learner = QLearning(env=Bytes(), learning_rate=1.0, gamma=0.5).learn(50)
+    assert set(np.flatnonzero(learner.visits.sum(axis=1))) == {199}
+    assert set(learner.q_table[199]) == {1.0}
+    assert learner.learn(0).num_timesteps == 0
 
 
 # --- The update -----------------------------------------------------------------------------------
