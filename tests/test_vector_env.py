@@ -10,7 +10,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv
 
+from agents.vec_env import GymVecEnv
 from music_env import ENCODINGS, MusicRecVectorEnv
 
 NUM_ENVS = 5
@@ -198,3 +201,34 @@ def test_errors() -> None:
         MusicRecVectorEnv(0)
     with pytest.raises(ValueError, match="is not a valid AutoresetMode"):
         MusicRecVectorEnv(2, autoreset_mode="sometimes")
+
+
+@pytest.mark.parametrize("max_episode_steps", [None, 5])
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
+def test_as_a_vec_env_of_sb3_equals_dummy(
+    mode: AutoresetMode, max_episode_steps: int | None
+) -> None:
+    arguments: dict[str, Any] = {
+        "encoding": "codes",
+        "session_length": 8,
+        "max_episode_steps": max_episode_steps,
+    }
+    ours = GymVecEnv(MusicRecVectorEnv(3, autoreset_mode=mode, **arguments))
+    dummy = DummyVecEnv([lambda: Monitor(gym.make("MusicRec-v0", **arguments))] * 3)
+    ours.seed(4), dummy.seed(4)
+    np.testing.assert_array_equal(ours.reset(), dummy.reset())
+    ended = 0
+    for step in range(40):
+        actions = np.array([step % 2, 1, 0])
+        mine, theirs = ours.step(actions), dummy.step(actions)
+        for a, b in zip(mine[:3], theirs[:3], strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=f"step {step}")
+        for i in np.flatnonzero(theirs[2]):
+            ended += 1
+            a, b = mine[3][i], theirs[3][i]
+            np.testing.assert_array_equal(a["terminal_observation"], b["terminal_observation"])
+            assert a["TimeLimit.truncated"] == b["TimeLimit.truncated"]
+            assert (a["episode"]["r"], a["episode"]["l"]) == (b["episode"]["r"], b["episode"]["l"])
+            for name in ("score", "reward_terms", "episode_return", "episode_regret"):
+                assert a.get(name) == b.get(name), name
+    assert ended >= 12

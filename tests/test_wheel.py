@@ -11,27 +11,33 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-USE = """
+SHOW = """
 import sys, pathlib
 import gymnasium as gym, music_env
-here = pathlib.Path(music_env.__file__).resolve()
-assert pathlib.Path(sys.prefix).resolve() in here.parents, here
 env = gym.make("MusicRec-v0")
 env.reset(seed=0)
 print(env.unwrapped.catalogue.n_tracks, [env.step(1)[4]["track_index"] for _ in range(3)])
+"""
+
+USE = (
+    SHOW
+    + """
 assert "torch" not in sys.modules
+here = pathlib.Path(music_env.__file__).resolve()
+assert pathlib.Path(sys.prefix).resolve() in here.parents, here
+assert (here.parent / "py.typed").is_file()
 import agents
 model = agents.DuelingDQN(env=gym.make("MusicRec-v0", encoding="codes"), seed=0, learning_starts=50)
 model.learn(100)
-assert (here.parent / "py.typed").is_file()
 """
+)
 
 
 @pytest.mark.slow
 def test_wheel_in_an_empty_environment(tmp_path: Path) -> None:
-    def run(*command: str) -> str:
+    def run(*command: str, cwd: Path = tmp_path) -> str:
         done = subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, env=_clean_environment()
+            command, cwd=cwd, capture_output=True, text=True, env=_clean_environment()
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
@@ -43,21 +49,10 @@ def test_wheel_in_an_empty_environment(tmp_path: Path) -> None:
     # The tested versions, as the README's set-up uses them; everything is installed for real.
     constraints = str(ROOT / "constraints.txt")
     run(python, "-m", "pip", "install", "--quiet", "--constraint", constraints, str(wheel))
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    shown = run(python, "-c", f"import os; os.chdir({str(empty)!r})\n{USE}")
-    from_clone = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            USE.split("assert pathlib")[0] + USE.split("here\n")[1].split("assert")[0],
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert shown == from_clone and shown.startswith("5849 [")
+    (tmp_path / "empty").mkdir()
+    shown = run(python, "-c", USE, cwd=tmp_path / "empty")
+    assert shown == run(sys.executable, "-c", SHOW, cwd=ROOT)
+    assert shown.startswith("5849 [")
 
 
 def _clean_environment() -> dict[str, str]:
