@@ -95,9 +95,5 @@ def session_figures(
 def _decisions(
     policy: TrackPolicy, tracks: NDArray[Any], generator: np.random.Generator
 ) -> NDArray[np.bool_]:
-    likes: NDArray[np.bool_]
-    if policy.likes is None:
-        likes = generator.random(tracks.shape) < 0.5
-    else:
-        likes = policy.likes[tracks]
-    return likes
+    likes = policy.likes
+    return generator.random(tracks.shape) < 0.5 if likes is None else likes.take(tracks)

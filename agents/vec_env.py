@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any, NoReturn
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -27,7 +27,7 @@ from stable_baselines3.common.vec_env.base_vec_env import (
     VecEnvStepReturn,
 )
 
-Info = dict[str, Any]
+from agents.shared_info import NOTHING_ENDED, Info, split, split_dict, without_final
 
 _PLAIN_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
@@ -129,7 +129,7 @@ class GymVecEnv(VecEnv):
         self._reset_options()
         self._returns[:] = 0.0
         self._lengths[:] = 0
-        self.reset_infos = _split_dict(batch, self._all)
+        self.reset_infos = split_dict(batch, self._all)
         return self._own(observations)
 
     def step_async(self, actions: NDArray[Any]) -> None:
@@ -169,18 +169,18 @@ class GymVecEnv(VecEnv):
                     f"{self.env} ended episodes of environments {ended.tolist()} without "
                     f"final_obs in its info, as autoreset SAME_STEP must; got {sorted(batch)}"
                 )
-            reset = _without_final(batch)
-            terminal_observations = _split(batch["final_obs"], ended)
-            final_infos = _split_dict(batch.get("final_info", {}), ended)
+            reset = without_final(batch)
+            terminal_observations = split(batch["final_obs"], ended)
+            final_infos = split_dict(batch.get("final_info", {}), ended)
         else:
-            terminal_observations = _split(observations, ended)  # a copy, before the reset
-            final_infos = _split_dict(batch, ended)
+            terminal_observations = split(observations, ended)  # a copy, before the reset
+            final_infos = split_dict(batch, ended)
             observations, reset = self.env.reset(options={"reset_mask": dones.copy()})
         seconds = round(time.perf_counter() - self._start, 6)
         for i, info, reset_info, terminal_observation, timeout, total, length in zip(
             ended.tolist(),
             final_infos,
-            _split_dict(reset, ended),
+            split_dict(reset, ended),
             terminal_observations,
             (~terminated[ended]).tolist(),
             self._returns[ended].tolist(),
@@ -199,8 +199,8 @@ class GymVecEnv(VecEnv):
 
     def _running_infos(self, batch: Info) -> list[Info]:
         if not self.step_infos:
-            return [_NOTHING_ENDED] * self.num_envs
-        infos = _split_dict(_without_final(batch) if self._same_step else batch, self._all)
+            return [NOTHING_ENDED] * self.num_envs
+        infos = split_dict(without_final(batch) if self._same_step else batch, self._all)
         for info in infos:
             info["TimeLimit.truncated"] = False
         return infos
@@ -306,25 +306,6 @@ class GymVecEnv(VecEnv):
             )
 
 
-class _SharedInfo(Info):
-    """The info of every environment where nothing ended: empty for good, and read-only."""
-
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError(
-            "this info is shared by all environments whose episode goes on, and cannot be written "
-            "to: copy it, or use GymVecEnv(env, step_infos=True)"
-        )
-
-    # What only takes away (pop, clear, ...) finds nothing to take.
-    __setitem__ = __ior__ = setdefault = update = _refuse
-
-    def __reduce__(self) -> tuple[type[Info], tuple[()]]:  # copy, deepcopy and pickle
-        return dict, ()
-
-
-_NOTHING_ENDED = _SharedInfo()
-
-
 def _checked_autoreset_mode(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
     mode = env.metadata.get("autoreset_mode")
     if mode in (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED):
@@ -348,37 +329,8 @@ def _checked_autoreset_mode(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
     )
 
 
-def _without_final(batch: Info) -> Info:
-    final = ("final_obs", "_final_obs", "final_info", "_final_info")
-    return {key: value for key, value in batch.items() if key not in final}
-
-
 def _call_workers(env: AsyncVectorEnv[Any, Any], name: str, *args: Any, **kwargs: Any) -> Any:
     # Asked first, since a missing attribute ends the worker process.
     if not all(env.call("has_wrapper_attr", name)):
         raise AttributeError(f"the environments of {env} have no attribute {name!r}")
     return env.call(name, *args, **kwargs)
-
-
-def _split(batch: Any, envs: NDArray[np.intp]) -> list[Any]:
-    """Return the value of each of ``envs`` in a batch: of arrays (num_envs, ...), or a dict of."""
-    if isinstance(batch, Mapping):
-        return _split_dict(batch, envs)
-    values = np.asarray(batch)[envs]
-    if values.dtype == object:
-        # An array's own copy is six times as fast as deepcopy.
-        return [v.copy() if isinstance(v, np.ndarray) else deepcopy(v) for v in values]
-    return values.tolist() if values.ndim == 1 else list(values)
-
-
-def _split_dict(batch: Mapping[str, Any], envs: NDArray[np.intp]) -> list[Info]:
-    """Return the dictionary of each of ``envs``; a key's mask, ``_key``, says who has the key."""
-    parts: list[Info] = [{} for _ in range(len(envs))]
-    for key, values in batch.items():
-        if key.startswith("_") and key[1:] in batch:
-            continue
-        mask = batch.get(f"_{key}")
-        having = np.arange(len(envs)) if mask is None else np.flatnonzero(mask[envs])
-        for i, value in zip(having.tolist(), _split(values, envs[having]), strict=True):
-            parts[i][key] = value
-    return parts

@@ -70,7 +70,7 @@ class Reached:
                 self.seconds[asked], self.tracks[asked] = seconds, tracks
 
     def spent(self, regret: float, unit: str) -> float:
-        """Return what it took to a regret, in "s" or "tracks"; all seconds where it did not get there."""
+        """Return what a regret took in "s" or "tracks"; all seconds where it was not reached."""
         if unit == "tracks":
             return float(self.tracks.get(regret, float("nan")))
         return self.seconds.get(regret, self.total)
