@@ -25,7 +25,7 @@ def test_a_short_session_is_the_beginning_of_the_long_one_in_any_batch() -> None
         np.testing.assert_array_equal(alone[0], whole[i, :13])
 
 
-RECORDED = [[885, 5014, 3722, 1620, 3499], [5155, 4833, 503, 5304, 1010]]
+RECORDED = [[3693, 2380, 3013, 351, 1204], [4563, 5640, 5738, 2356, 839]]
 
 
 def test_orders_are_fixed_for_good() -> None:
