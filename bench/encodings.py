@@ -2,10 +2,10 @@
 
     python -m bench.encodings [--seeds 3]
 
-For each encoding: how many tracks share a state with tracks of the other sign, the least regret that
-any table over these states can reach, and what Q-learning with default settings reaches. Always
-pressing dislike and the rule "like the genre" stand beside them. Rows of the Deezer catalogue are
-left out where ``../shared/data`` is absent.
+For each encoding: how many tracks share a state with tracks of the other sign, the least regret
+that any table over these states can reach, and what Q-learning with default settings reaches.
+Always pressing dislike and the rule "like the genre" stand beside them. Rows of the Deezer
+catalogue are left out where ``../shared/data`` is absent.
 """
 
 from __future__ import annotations

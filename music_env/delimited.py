@@ -210,9 +210,10 @@ class _Parser:
                     keep_default_na=False,
                     na_values=self._gaps,
                     index_col=False,
+                    compression=None,
                     **self.options,
                 )
-            except (pd.errors.ParserError, pd.errors.DtypeWarning):
+            except (pd.errors.ParserError, pd.errors.DtypeWarning, UnicodeDecodeError):
                 return None
         return frame
 

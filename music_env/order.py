@@ -11,11 +11,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# A Feistel network over a rectangle of cells, as in format-preserving encryption (Black and Rogaway,
-# "Ciphers with Arbitrary Finite Domains", CT-RSA 2002), with cycle-walking for the few cells beyond
-# n. The rectangle is about as wide as high, and its width a power of two, which saves operations. Six rounds pass the chi-square tests of tests/test_order.py; rectangles of
-# a few cells would not (three by three reaches even permutations only), so those few tracks are
-# sorted by a hash each.
+# A Feistel network over a rectangle of cells, as in format-preserving encryption (Black and
+# Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002), with cycle-walking for the few
+# cells beyond n. The rectangle is about as wide as high, and its width a power of two, which saves
+# operations. Six rounds pass the chi-square tests of tests/test_order.py; rectangles of a few cells
+# would not, whatever the rounds, so those few tracks are sorted by a hash each.
 _ROUNDS = 6
 _FEW_TRACKS = 256
 # Computed in one go: temporary arrays of this size [cells] stay in the cache. Tuned by us.

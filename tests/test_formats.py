@@ -205,6 +205,19 @@ def test_a_damaged_byte_in_utf_8_is_named_by_its_line(file: Any) -> None:
         Catalogue.read(file(content))
 
 
+@pytest.mark.skipif(pd.__version__ < "3.1", reason="pandas decoded all columns before 3.1")
+def test_a_damaged_byte_in_a_column_that_is_not_taken_does_no_harm(file: Any) -> None:
+    content = "title,artists,danceability,note\n" + "é,x,0.5,é\n" * 9_000
+    catalogue = Catalogue.read(file(content.encode() + b"B,x,0.5,\xe9\n", "f.csv.gz"))
+    assert catalogue.title.tolist() == ["é", "B"]
+    assert catalogue.report.encoding == "utf-8"
+
+
+def test_the_name_of_a_file_says_nothing(file: Any) -> None:
+    for name in ("f.csv.gz", "f.parquet", "f.zip", "f"):
+        assert summary(Catalogue.read(file(SMALL, name))) == SMALL_SUMMARY
+
+
 @pytest.mark.parametrize("end", ["\r\n", "\r", "\n\n"])
 def test_ends_of_lines(file: Any, end: str) -> None:
     catalogue = Catalogue.read(file("\n" + SMALL.replace("\n", end)))
@@ -218,6 +231,8 @@ def test_quoted_fields_may_hold_anything(file: Any) -> None:
     catalogue = Catalogue.read(file(HEADER + f"1,{quoted},x,pop,0.5\n2,B,z,pop,2\n"))
     assert catalogue.title.tolist() == [title]
     assert catalogue.report.dropped == {"danceability is outside 0..1": (2,)}
+    names = '"track_id","title","artists","danceability"\n'
+    assert Catalogue.read(file(names + '"1","A","x",0.5\n')).track_id.tolist() == ["1"]
     names = '"track\n_id","title","artists","danceability"\n'
     catalogue = Catalogue.read(file(names + "1,A,x,0.5\n"), columns={"track_id": "track\n_id"})
     assert catalogue.track_id.tolist() == ["1"]
