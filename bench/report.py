@@ -129,13 +129,10 @@ def number(value: float) -> str:
 def print_table(rows: Sequence[Row]) -> None:
     """Print the rows to the terminal, and the remarks below them."""
     table = Table("ratio\n(range)", "asked", "", "what\n(ours : theirs)", show_lines=True)
-    remarks = []
+    remarks = _remarks(rows)
     for row in rows:
         style = {"met": "green", "NOT MET": "bold red", "skipped": "dim"}.get(row.verdict)
-        mark = ""
-        if row.remark:
-            remarks.append(row.remark)
-            mark = f" [{len(remarks)}]"
+        mark = f" [{remarks[row.remark]}]" if row.remark else ""
         figures = row.figures
         what, ratio = row.name + mark, ""
         if not row.skipped:
@@ -145,18 +142,15 @@ def print_table(rows: Sequence[Row]) -> None:
         table.add_row(*map(escape, cells), style=style)
     console = Console()
     console.print(table)
-    for place, remark in enumerate(remarks, start=1):
+    for remark, place in remarks.items():
         console.print(escape(f"[{place}] {remark}"), highlight=False)
 
 
 def write_markdown(rows: Sequence[Row], path: Path, *, command: str) -> None:
     """Write the rows, the remarks and the machine to a Markdown file."""
-    cells, remarks = [], []
+    cells, remarks = [], _remarks(rows)
     for row in rows:
-        mark = ""
-        if row.remark:
-            remarks.append(row.remark)
-            mark = f" ({len(remarks)})"
+        mark = f" ({remarks[row.remark]})" if row.remark else ""
         figures = row.figures
         ratio = f"**{figures['ratio']}**" if figures["ratio"] else ""
         asked, what = str(row.asked or ""), row.name + mark
@@ -172,7 +166,7 @@ def write_markdown(rows: Sequence[Row], path: Path, *, command: str) -> None:
         "",
         *markdown_table(headings, cells),
         "",
-        *(f"{place}. {remark}" for place, remark in enumerate(remarks, start=1)),
+        *(f"{place}. {remark}" for remark, place in remarks.items()),
         "",
         "## Machine",
         "",
@@ -180,6 +174,12 @@ def write_markdown(rows: Sequence[Row], path: Path, *, command: str) -> None:
         "",
     ]
     path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _remarks(rows: Sequence[Row]) -> dict[str, int]:
+    """Return the number of each remark."""
+    different = dict.fromkeys(row.remark for row in rows if row.remark)
+    return {remark: place for place, remark in enumerate(different, start=1)}
 
 
 def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
