@@ -176,7 +176,7 @@ class MusicRecEnv(OverTables, gym.Env[Any, Any]):
     @property
     def oracle_return(self) -> float:
         """The return of always choosing the better action, over the whole present session."""
-        return float(sum(abs(self._score(track)) for track in self._order))
+        return float(sum(abs(self.scores.item(track)) for track in self._order))
 
     # --- Gymnasium's interface ------------------------------------------------------------------
 
@@ -225,7 +225,7 @@ class MusicRecEnv(OverTables, gym.Env[Any, Any]):
                 + ("to begin a session" if not self._order else "for the next session")
             )
         track = self._order[position]
-        score = self._score(track)
+        artist, genre, danceability, score = self._of_kind[self._kind(track)]
         if action == 1:
             reward = score
         elif action == 0:
@@ -238,15 +238,14 @@ class MusicRecEnv(OverTables, gym.Env[Any, Any]):
         self._return += reward
         self._best_return += abs(score)
         self._position = position = position + 1
-        artist, genre, danceability = self._terms
         info = {
             "track_index": track,
             "track_id": self._track_id[track],
             "score": score,
             "reward_terms": {
-                "artist": artist(track),
-                "genre": genre(track),
-                "danceability": danceability(track),
+                "artist": artist,
+                "genre": genre,
+                "danceability": danceability,
             },
         }
         if position < len(self._order):
@@ -318,8 +317,9 @@ class MusicRecEnv(OverTables, gym.Env[Any, Any]):
     def _bind(self) -> None:
         """Keep what each step looks up as attributes; they are rebuilt, not pickled."""
         self._row = self._tables.encoded.rows.row
-        self._score = self._tables.scores.total.item
-        self._terms = tuple(term.item for term in self._tables.scores.terms)
+        scores = self._tables.scores
+        self._kind = scores.kinds.item
+        self._of_kind = [tuple(values) for values in scores.by_kind.T.tolist()]
         self._track_id = self._tables.catalogue.track_id
         self._ahead: dict[int, list[int]] = {}
 
@@ -340,4 +340,4 @@ class MusicRecEnv(OverTables, gym.Env[Any, Any]):
         return self._ahead.pop(session)
 
 
-_BOUND = frozenset({"_row", "_score", "_terms", "_track_id", "_ahead"})
+_BOUND = frozenset({"_row", "_kind", "_of_kind", "_track_id", "_ahead"})

@@ -76,13 +76,25 @@ def default_preference(catalogue: Catalogue) -> Preference:
 class Scores:
     """How a listener scores every track of a catalogue; arrays are read-only.
 
+    Each term either matches or not, so there are eight kinds of tracks. A byte a track says which:
+    looking up a few bytes and a table of eight is much faster than four numbers a track, which for
+    a million tracks do not fit the processor's cache.
+
     Attributes:
-        terms: (3, n_tracks) float64, the weighted terms in the order of `TERMS`.
-        total: (n_tracks,) float64, their sum: the reward of *like*.
+        kinds: (n_tracks,) uint8 in 0..7; its bits, highest first, say which of `TERMS` match.
+        by_kind: (4, 8) float64: for each kind the weighted terms, in the order of `TERMS`, and
+            their sum.
+        total: (n_tracks,) float64, the sum for each track: the reward of *like*.
     """
 
-    terms: NDArray[np.float64]
+    kinds: NDArray[np.uint8]
+    by_kind: NDArray[np.float64]
     total: NDArray[np.float64]
+
+    @property
+    def terms(self) -> NDArray[np.float64]:
+        """(3, n_tracks) float64: the weighted terms of every track, computed afresh."""
+        return self.by_kind[: len(TERMS)].take(self.kinds, axis=1)
 
 
 def score_tracks(
@@ -104,20 +116,25 @@ def score_tracks(
         raise ValueError(
             f"weights must be three finite numbers >= 0, one for each of {TERMS}, got {weights!r}"
         )
-    terms = np.zeros((len(TERMS), catalogue.n_tracks))
-    matches: dict[str, NDArray[np.bool_]] = {}
+    matches: list[NDArray[np.bool_] | None] = [None, None, None]
     if preference.artist is not None:
-        matches["artist"] = catalogue.artists.has(preference.artist)
+        matches[0] = catalogue.artists.has(preference.artist)
     if preference.genre is not None:
-        matches["genre"] = catalogue.genres.has(preference.genre)
+        matches[1] = catalogue.genres.has(preference.genre)
     if preference.danceability is not None:
         low, high = preference.danceability
-        matches["danceability"] = (catalogue.danceability >= low) & (catalogue.danceability <= high)
-    for row, (name, weight) in enumerate(zip(TERMS, weights, strict=True)):
-        if name in matches:
-            terms[row] = np.where(matches[name], weight, -weight)
+        matches[2] = (catalogue.danceability >= low) & (catalogue.danceability <= high)
+    kinds = np.zeros(catalogue.n_tracks, dtype=np.uint8)
+    by_kind = np.zeros((len(TERMS) + 1, 2 ** len(TERMS)))
+    for row, (match, weight) in enumerate(zip(matches, weights, strict=True)):
+        bit = 1 << (len(TERMS) - 1 - row)
+        if match is not None:
+            kinds |= match.astype(np.uint8) * np.uint8(bit)
+            by_kind[row] = np.where(np.arange(by_kind.shape[1]) & bit, weight, 0.0 - weight)
     # Added one after another, in the order of TERMS: a caller who adds up `reward_terms` gets the
     # same bits.
-    total = terms[0] + terms[1] + terms[2]
-    terms.flags.writeable = total.flags.writeable = False
-    return Scores(terms, total)
+    by_kind[3] = by_kind[0] + by_kind[1] + by_kind[2]
+    total = by_kind[3].take(kinds)
+    for array in (kinds, by_kind, total):
+        array.flags.writeable = False
+    return Scores(kinds, by_kind, total)

@@ -110,7 +110,7 @@ def _facts(view: StepView) -> Facts:
         session_length=view.tables.session_length,
         episode_return=signed(view.episode_return),
         score=signed(score),
-        terms=dict(zip(TERMS, scores.terms[:, track].tolist(), strict=True)),
+        terms=dict(zip(TERMS, scores.by_kind[:, scores.kinds[track]].tolist(), strict=False)),
         action=None if view.action is None else ("dislike", "like")[view.action],
         reward=score if view.action else -score,
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from music_env.catalogue import Catalogue
 from music_env.env import Action
-from music_env.listener import TERMS
+from music_env.listener import TERMS, Scores
 from music_env.order import draw_key
 from music_env.rendering import RENDER_MODES, StepView, checked_render_mode, render
 from music_env.tables import OverTables, Tables
@@ -94,6 +94,7 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
         self.action_space = batch_space(self.single_action_space, num_envs)
 
         self._envs = np.arange(num_envs)
+        self._outcomes = _outcomes(self._tables.scores)
         # The state, (num_envs,) each: the stream of sessions, the place in the session, its sums.
         self._keys = np.zeros(num_envs, dtype=np.uint64)
         self._sessions = np.full(num_envs, -1)
@@ -177,16 +178,17 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
         actions = self._checked_actions(actions)
         resetting = self._ended if self._resets_on_step else None
         judged = self._track
-        score = self._tables.scores.total.take(judged)
-        rewards = score * _SIGNS.take(actions)
-        rewards += 0.0  # makes 0.0 of -0.0
+        # The row of an action and a kind of track, see `_outcomes`; then a row a column of it.
+        rows = self._tables.scores.kinds.take(judged) + (actions << _KIND_BITS)
+        earned = self._outcomes.take(rows, axis=0).T
+        rewards = earned[_REWARD].copy()
         self._actions = actions
         self._returns += rewards
-        self._best_returns += np.abs(score)
+        self._best_returns += earned[_BEST]
         self._position += 1
         if self._common_position is not None:
             self._common_position += 1
-        info = self._judged_info(judged, score, resetting)
+        info = self._judged_info(judged, earned, resetting)
         if resetting is not None:
             rewards[resetting] = 0.0
             self._begin(resetting)
@@ -195,8 +197,8 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
         self._track = self._shown()
         if any_ended:
             info = self._end_sessions(info, terminated, truncated)
-        rows = self._tables.encoded.rows.take(self._track)
-        return rows, rewards, terminated, truncated, info
+        observations = self._tables.encoded.rows.take(self._track)
+        return observations, rewards, terminated, truncated, info
 
     def render(self) -> tuple[Any, ...] | None:
         """Return each environment's view, see `MusicRecEnv.render`."""
@@ -336,23 +338,21 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
         return tracks
 
     def _judged_info(
-        self, judged: NDArray[np.int64], score: NDArray[np.float64], resetting: Bools | None
+        self, judged: NDArray[np.int64], earned: NDArray[np.float64], resetting: Bools | None
     ) -> Info:
         """Return ``info`` of a step; the environments that are resetting have judged nothing."""
         info: Info = {}
         _put(info, "track_index", judged, np.ones(self.num_envs, dtype=np.bool_))
-        terms = self._tables.scores.terms.take(judged, axis=1)
         if resetting is None:
             masks = np.ones((len(TERMS) + 2, self.num_envs), dtype=np.bool_)
         elif resetting.all():
             return info
         else:
             masks = np.repeat(~resetting[None], len(TERMS) + 2, axis=0)
-            score = np.where(resetting, 0.0, score)
-            terms[:, resetting] = 0.0
-        _put(info, "score", score, masks[0])
+            earned = np.where(resetting, 0.0, earned)
+        _put(info, "score", earned[_SCORE], masks[0])
         named: Info = {}
-        for name, term, mask in zip(TERMS, terms, masks[2:], strict=True):
+        for name, term, mask in zip(TERMS, earned, masks[2:], strict=False):
             _put(named, name, term, mask)
         _put(info, "reward_terms", named, masks[1])
         return info
@@ -375,7 +375,25 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
         return reset_info
 
 
-_SIGNS = np.array([-1.0, 1.0])  # of the reward, by action
+_KIND_BITS = len(TERMS)  # see `music_env.listener.Scores`
+# Columns of `_outcomes` behind the terms.
+_SCORE, _REWARD, _BEST = len(TERMS), len(TERMS) + 1, len(TERMS) + 2
+
+
+def _outcomes(scores: Scores) -> NDArray[np.float64]:
+    """Return what an action on a kind of track gives, a row for each pair, dislikes first.
+
+    One gather of these few short rows takes the place of one for each number.
+
+    Returns:
+        (2 * 8, 6) float64: the three terms, the score, the reward, and the better action's reward.
+    """
+    score = scores.by_kind[-1]
+    rewards = (0.0 - score, score)  # not -score, which would make -0.0 of 0.0
+    columns = [np.concatenate([*scores.by_kind, reward, np.abs(score)]) for reward in rewards]
+    return np.concatenate([column.reshape(_BEST + 1, -1).T for column in columns])
+
+
 # The arrays that make up the state, see `MusicRecVectorEnv.get_state`.
 _STATE = ("keys", "sessions", "position", "returns", "best_returns", "actions", "ended")
 

@@ -367,6 +367,8 @@ def test_transitions_are_stored_as_by_sb3(kind, normalize):
     assert episodes[0] == episodes[1] != []
     assert learners[0].ep_success_buffer == learners[1].ep_success_buffer
     assert len(learners[0].ep_success_buffer) > 5
+    # SB3's buffer gives the observations another shape, which must not reach the learner.
+    np.testing.assert_equal(learners[0]._last_obs, learners[1]._last_obs)
     assert_same_weights(*learners)
 
 

@@ -12,7 +12,8 @@ def test_scores_and_terms_by_hand(six: Catalogue) -> None:
     assert scores.total.tolist() == SIX_SCORES
     for row, name in enumerate(["artist", "genre", "danceability"]):
         assert scores.terms[row].tolist() == SIX_TERMS[name], name
-    assert not scores.total.flags.writeable and not scores.terms.flags.writeable
+    for array in (scores.total, scores.kinds, scores.by_kind):
+        assert not array.flags.writeable
 
 
 @pytest.mark.parametrize("open_term", ["artist", "genre", "danceability"])
