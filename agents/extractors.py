@@ -81,11 +81,9 @@ class CodesExtractor(BaseFeaturesExtractor):
         self.bin_embedding = (
             nn.Embedding(sum(danceability_bins), embedding_dim) if danceability_bins else None
         )
+        # What has not been seen says nothing: a random start would decide for rare labels and bins.
         for embedding in embeddings + ([self.bin_embedding] if self.bin_embedding else []):
-            nn.init.normal_(embedding.weight, std=0.1)
-        for embedding in embeddings:
-            with th.no_grad():
-                embedding.weight[0] = 0.0
+            nn.init.zeros_(embedding.weight)
 
     def forward(self, observations: th.Tensor) -> th.Tensor:
         """Return (batch, features_dim) float32 features of (batch, n_columns) observations."""

@@ -69,11 +69,11 @@ class QLearningSettings:
 class DuelingDQNSettings:
     """Hyperparameters of the dueling DQN (defaults: see the README, Results)."""
 
-    timesteps: int = 12_000
-    """Tracks to judge, twice the embedded catalogue."""
+    timesteps: int = 24_000
+    """Tracks to judge, four times the embedded catalogue: hardly one is never met."""
     encoding: str = "codes"
     """The environment's encoding."""
-    n_envs: int = 16
+    n_envs: int = 32
     """Sessions at a time."""
     learning_rate: float = 2e-3
     """First step size of Adam; it falls linearly to a twentieth."""

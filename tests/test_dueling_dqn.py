@@ -241,6 +241,21 @@ def test_double_and_single_targets_train_differently():
         assert_same_weights(*learners)
 
 
+def test_updates_are_made_in_training_mode(monkeypatch):
+    learner = make()
+    modes = []
+
+    def loss(self, values, targets, samples):
+        modes.append((self.policy.training, self.q_net.training, self.q_net_target.training))
+        return (values - targets).square().mean()
+
+    monkeypatch.setattr(DuelingDQN, "_loss", loss)
+    learner.learn(100)
+    assert set(modes) == {(True, True, False)}
+    learner.q_values(learner.get_env().reset())
+    assert not learner.q_net.training
+
+
 @pytest.mark.parametrize("kwargs", [{"n_steps": 3}, {"double": True, "tau": 0.5}])
 def test_it_learns_with_options(kwargs):
     learner = make(**kwargs, target_update_interval=10)
@@ -626,7 +641,13 @@ def test_buffers_are_kept_as_they_were_given(tmp_path):
     loaded = DuelingDQN.load(tmp_path / "model")
     assert isinstance(loaded.replay_buffer, NStepReplayBuffer)
     assert loaded.replay_buffer.n_steps == 4 and loaded.replay_buffer.gamma == 0.5
-    assert given == {"n_steps": 4, "gamma": 0.5}
+    # SB3 adds n_steps and gamma to the arguments of the buffer that it chooses.
+    given = {"handle_timeout_termination": False}
+    make(n_steps=3, replay_buffer_kwargs=given).save(tmp_path / "model")
+    loaded = DuelingDQN.load(tmp_path / "model", gamma=0.5)
+    assert given == {"handle_timeout_termination": False}
+    assert loaded.replay_buffer.n_steps == 3 and loaded.replay_buffer.gamma == 0.5
+    assert not loaded.replay_buffer.handle_timeout_termination
 
 
 def test_loading_into_another_environment(tmp_path):
@@ -769,9 +790,10 @@ def test_no_log_interval_leaves_logging_to_callbacks(tmp_path):
 def test_cartpole_is_solved(tmp_path):
     """The threshold of the environment: a mean return of 475 over 100 episodes.
 
-    Tuned by us, from rl-zoo3's hyperparameters of DQN: of the seeds 0 to 11 all get there, after
-    18,000 to 31,000 steps. Training ends at the first perfect evaluation, as later policies come
-    and go; the policy is then judged in other episodes.
+    Tuned by us, from rl-zoo3's hyperparameters of DQN. All of the seeds 0 to 11 got there, with
+    means of 483 to 500: eleven by a perfect evaluation after 12,000 to 35,000 steps, where training
+    ends, as later policies come and go; one by its best evaluation in 50,000 steps. The policy is
+    judged in other episodes than those of the evaluation.
     """
     evaluation = EvalCallback(
         make_vec_env("CartPole-v1", n_envs=30, seed=1000),
