@@ -34,7 +34,7 @@ from agents.evaluation import (
     learner_policy,
     session_figures,
 )
-from agents.runs import Run, RunError, load_run, write_json
+from agents.runs import Run, RunError, finite, load_run, write_json
 from music_env import CatalogueError
 from music_env.metrics import top_k
 from music_env.tables import Tables
@@ -98,9 +98,10 @@ def evaluate(runs: Sequence[Run], *, sessions: int, seed: int) -> dict[str, Any]
                     f"{run.folder} cannot be compared with {runs[0].folder}: its {name} is "
                     f"{theirs}, not {mine}"
                 )
+    names = _unique_names(runs)
     policies = [
-        learner_policy(run.name, run.learner, table)
-        for run, table in zip(runs, tables, strict=True)
+        learner_policy(name, run.learner, table)
+        for name, run, table in zip(names, runs, tables, strict=True)
     ]
     rows = [
         _figures(policy, first, sessions=sessions, seed=seed)
@@ -113,10 +114,21 @@ def evaluate(runs: Sequence[Run], *, sessions: int, seed: int) -> dict[str, Any]
         "session_length": first.session_length,
         "seed": seed,
         "policies": rows,
-        f"top_{TOP_K}": {
-            run.name: _top_tracks(policy, first) for run, policy in zip(runs, policies, strict=True)
-        },
+        f"top_{TOP_K}": {policy.name: _top_tracks(policy, first) for policy in policies},
     }
+
+
+def _unique_names(runs: Sequence[Run]) -> list[str]:
+    """Return the runs' names; where several agree, with their folders, and then with a number."""
+    names = [run.name for run in runs]
+    names = [
+        f"{run.config['agent']} ({run.folder})" if names.count(name) > 1 else name
+        for run, name in zip(runs, names, strict=True)
+    ]
+    return [
+        f"{name} #{names[: i + 1].count(name)}" if names.count(name) > 1 else name
+        for i, name in enumerate(names)
+    ]
 
 
 def _figures(policy: TrackPolicy, tables: Tables, *, sessions: int, seed: int) -> dict[str, Any]:
@@ -201,23 +213,13 @@ def _figures_table(
 
 def write_files(result: dict[str, Any], out: Path) -> None:
     """Write ``evaluation.json``, ``evaluation.csv`` and ``comparison.png``."""
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "evaluation.json", without_nan(result))
+    write_json(out / "evaluation.json", result)
     with (out / "evaluation.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(result["policies"][0]))
         writer.writeheader()
         writer.writerows(result["policies"])
     figure = plotting.comparison(f"Listener: {result['listener']}", result["policies"])
     plotting.save(figure, out / "comparison.png")
-
-
-def without_nan(value: Any) -> Any:
-    """Return a copy in which figures that do not exist are None: JSON has no nan."""
-    if isinstance(value, dict):
-        return {name: without_nan(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def main() -> int:
@@ -227,17 +229,23 @@ def main() -> int:
     # Whatever a library prints must not get into the JSON document.
     with redirect_stdout(sys.stderr) if arguments.json else nullcontext():
         try:
-            runs = [load_run(folder) for folder in arguments.runs]
-            if not runs:
+            if not arguments.runs:
                 raise RunError("name at least one run's folder")
+            if arguments.sessions < 1 or arguments.seed < 0:
+                raise RunError(
+                    "--sessions must be at least 1 and --seed at least 0, got "
+                    f"{arguments.sessions} and {arguments.seed}"
+                )
+            runs = [load_run(folder) for folder in arguments.runs]
+            out = arguments.out or arguments.runs[0]
+            out.mkdir(parents=True, exist_ok=True)
             result = evaluate(runs, sessions=arguments.sessions, seed=arguments.seed)
-        except (CatalogueError, RunError) as error:
+        except (CatalogueError, RunError, OSError) as error:
             print(f"evaluate.py: {error}", file=sys.stderr)
             return 2
-        out = arguments.out or arguments.runs[0]
         write_files(result, out)
     if arguments.json:
-        print(json.dumps(without_nan(result), ensure_ascii=False))
+        print(json.dumps(finite(result), ensure_ascii=False))
     else:
         print_tables(result, Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH))
         print(f"Written to {out}: evaluation.json, evaluation.csv, comparison.png")

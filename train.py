@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from agents.runs import CONFIG, LEARNING_CURVE, RunError
@@ -86,7 +87,10 @@ def main() -> int:
     settings = arguments.run_settings()
     try:
         metrics = train_run(settings)
-    except (CatalogueError, RunError, ValueError) as error:
+    except KeyboardInterrupt:
+        print("train.py: interrupted before training began: nothing is saved", file=sys.stderr)
+        return 130
+    except (CatalogueError, RunError, ValueError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     config = json.loads((settings.out / CONFIG).read_text(encoding="utf-8"))
@@ -113,11 +117,12 @@ def main() -> int:
         table.add_row("least regret of any such table", f"{metrics['best_table_regret']:.2%}")
     table.add_row("training time", f"{metrics['train_seconds']:.1f} s")
     console = Console()
-    console.print(f"Listener: {config['preference']}", highlight=False)
+    console.print(escape(f"Listener: {config['preference']}"), highlight=False)
     console.print(table)
     if metrics["interrupted"]:
         console.print("Interrupted: what was learnt so far is saved.")
-    console.print(f"Run: {settings.out}, figure: {settings.out / LEARNING_CURVE}", highlight=False)
+    where = f"Run: {settings.out}, figure: {settings.out / LEARNING_CURVE}"
+    console.print(escape(where), highlight=False)
     return 0
 
 

@@ -31,7 +31,7 @@ def learning_curve(
         session_length: tracks in a session, to draw per-track figures as returns.
     """
     figure = Figure(figsize=(8, 9), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)  # names may hold dollar signs
     returns, regrets, losses = figure.subplots(3, 1, sharex=True)
     steps = np.asarray(progress["time/total_timesteps"], dtype=float)
 
@@ -80,7 +80,7 @@ def comparison(title: str, rows: Sequence[Mapping[str, Any]]) -> Figure:
             ``oracle_mean_return``, ``balanced_accuracy``, ``decision_accuracy``, ``ndcg_at_10``.
     """
     figure = Figure(figsize=(11, 1.6 + 0.42 * len(rows)), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)  # names may hold dollar signs
     left, middle, right = figure.subplots(1, 3, sharey=True)
     places = np.arange(len(rows))[::-1]
 
@@ -110,7 +110,7 @@ def comparison(title: str, rows: Sequence[Mapping[str, Any]]) -> Figure:
     right.barh(places, column("ndcg_at_10"), color=GREEN)
     right.set_xlabel("nDCG@10")
     right.set_xlim(0, 1)
-    left.set_yticks(places, [row["name"] for row in rows])
+    left.set_yticks(places, [row["name"] for row in rows], parse_math=False)
     for axes in (left, middle, right):
         axes.grid(axis="x", alpha=0.3)
         axes.set_axisbelow(True)

@@ -196,7 +196,9 @@ class QLearning(BaseAlgorithm):
 
     def set_random_seed(self, seed: int | None = None) -> None:
         """Seed the learner's generator, the action space and the environment; nothing global."""
-        self._generator = np.random.default_rng(seed)
+        # A child: the environment of the same seed draws from the sequence itself, and the coins
+        # must not repeat its draws.
+        self._generator = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
         if seed is not None:
             self.action_space.seed(seed)
             if self.env is not None:

@@ -11,6 +11,7 @@ learning_curve.png
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -98,10 +99,20 @@ def versions() -> dict[str, str]:
     return found | {name: version(name) for name in _PACKAGES}
 
 
+def finite(value: Any) -> Any:
+    """Return a copy in which numbers that do not exist (nan, infinity) are None: JSON has none."""
+    if isinstance(value, Mapping):
+        return {name: finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file whole or not at all."""
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
+    part.write_text(text + "\n", encoding="utf-8")
     part.replace(path)
 
 
@@ -140,11 +151,22 @@ def load_run(folder: str | Path, *, catalogue: Catalogue | str | Path | None = N
     missing = {"agent", "environment", "catalogue"} - config.keys()
     if missing:
         raise RunError(f"{folder / CONFIG} lacks {', '.join(sorted(missing))}")
-    agent = config["agent"]
-    if agent not in LEARNERS:
+    agent, trained_on, environment = (
+        config["agent"],
+        config["catalogue"],
+        config["environment"],
+    )
+    for name, part, keys in (
+        ("catalogue", trained_on, {"path", "checksum", "n_tracks"}),
+        ("environment", environment, {"encoding"}),
+    ):
+        if not isinstance(part, dict) or keys - part.keys():
+            raise RunError(
+                f"{folder / CONFIG}: {name} must be an object with {sorted(keys)}, got {part!r}"
+            )
+    if not isinstance(agent, str) or agent not in LEARNERS:
         known = ", ".join(LEARNERS)
         raise RunError(f"{folder / CONFIG}: agent must be one of {known}, got {agent!r}")
-    trained_on = config["catalogue"]
     loaded = load_catalogue(catalogue if catalogue is not None else trained_on["path"])
     if loaded.checksum != trained_on["checksum"]:
         raise RunError(
@@ -153,17 +175,24 @@ def load_run(folder: str | Path, *, catalogue: Catalogue | str | Path | None = N
             f"{loaded.checksum[:12]}. Its observations would mean other tracks: name the catalogue "
             "that it was trained on, or train again"
         )
-    encoding = config["environment"]["encoding"]
+    encoding = str(environment["encoding"])
     if encoding not in ENCODINGS:
         raise RunError(
             f"{folder / CONFIG}: unknown encoding {encoding!r}.{nearest(encoding, ENCODINGS)}"
         )
     try:
         learner = LEARNERS[agent].load(folder / MODEL)
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{folder} has no {MODEL}: its training did not end; train again with --overwrite"
+        ) from error
     except ModelFileError as error:
         raise RunError(f"{folder}: {error}") from error
     run = Run(folder, config, learner, loaded)
-    space = run.make_env().observation_space
+    try:
+        space = run.make_env().observation_space
+    except (TypeError, ValueError) as error:
+        raise RunError(f"{folder / CONFIG}: environment: {error}") from error
     if learner.observation_space != space:
         raise RunError(
             f"{folder / MODEL} observes {learner.observation_space}, but encoding {encoding!r} of "

@@ -171,6 +171,8 @@ def train_run(settings: RunSettings) -> dict[str, Any]:
     th.set_num_threads(1)
     learner_settings = settings.learner
     environment = {**settings.environment, "encoding": learner_settings.encoding}
+    timesteps = learner_settings.timesteps if settings.timesteps is None else settings.timesteps
+    _check_numbers(settings, timesteps)
     native = gym.make_vec(
         "MusicRec-v0",
         num_envs=learner_settings.n_envs,
@@ -179,12 +181,12 @@ def train_run(settings: RunSettings) -> dict[str, Any]:
         **environment,
     )
     tables = native.unwrapped.tables  # type: ignore[attr-defined]
-    timesteps = settings.timesteps or learner_settings.timesteps
+    # Before anything on disk is touched: it may find that settings do not fit the environment.
+    learner = make_learner(learner_settings, GymVecEnv(native), seed=settings.seed)
     out = _prepared(settings.out, overwrite=settings.overwrite)
     config = _config(settings, environment, tables.catalogue, str(tables.preference), timesteps)
     write_json(out / CONFIG, config)
 
-    learner = make_learner(learner_settings, GymVecEnv(native), seed=settings.seed)
     logger = Logger(str(out), [ProgressFile(out / PROGRESS), TensorBoardOutputFormat(str(out))])
     learner.set_logger(logger)
     run_logger = RunLogger(tables, timesteps, progress_bar=settings.progress_bar)
@@ -241,6 +243,19 @@ def mixed_states(tables: Tables) -> dict[str, float]:
         "mixed_state_tracks": int(mixed.sum()),
         "best_table_regret": float(1 - np.abs(sums).sum() / oracle) if oracle else 0.0,
     }
+
+
+def _check_numbers(settings: RunSettings, timesteps: int) -> None:
+    """Raise ``ValueError`` for a number that no run can be made with, naming it."""
+    values = {**asdict(settings.learner), "timesteps": timesteps}
+    for name in ("timesteps", "n_envs", "batch_size", "gradient_steps", "buffer_size"):
+        if values.get(name, 1) < 1:
+            raise ValueError(f"{name} must be at least 1, got {values[name]}")
+    for name in ("learning_rate", "final_learning_rate"):
+        if not 0 < values.get(name, 1) <= 1:
+            raise ValueError(f"{name} must be above 0 and at most 1, got {values[name]}")
+    if not 0 <= settings.seed < 2**32:
+        raise ValueError(f"seed must be from 0 to 2**32 - 1, got {settings.seed}")
 
 
 def _prepared(out: Path, *, overwrite: bool) -> Path:

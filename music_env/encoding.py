@@ -20,6 +20,8 @@ MAX_DENSE_BYTES = 512 * 2**20
 
 MAX_ONE_HOT_COLUMNS = 20_000
 MAX_CODE_COLUMNS = 32
+MAX_STATES = 2**31
+"""The greatest ``n_states`` or ``danceability_bins``."""
 
 DEFAULT_HASH_STATES = 10_000
 DEFAULT_DANCEABILITY_BINS = 20
@@ -194,6 +196,8 @@ def encode(
             )
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
             raise ValueError(f"encoding option {name} must be a whole number >= 1, got {value!r}")
+        if value > MAX_STATES:
+            raise ValueError(f"encoding option {name} must be at most {MAX_STATES}, got {value}")
     cache = _CACHE.setdefault(catalogue, {})
     key = (encoding, *sorted(chosen.items()))
     if key not in cache:

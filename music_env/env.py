@@ -108,7 +108,8 @@ class MusicRecEnv(OverTables, gym.Env[Any, Any]):
     ```
 
     - ``catalogue``: a path (see `Catalogue.read`) or a `Catalogue`; default: the embedded one. A
-      path is read once per process. A `Catalogue` object does not serialise to JSON with the spec.
+      path is read once per process. A str serialises to JSON with the spec; a `pathlib.Path` and
+      a `Catalogue` do not.
     - ``artist``, ``genre``, ``danceability=(lo, hi)``: the preference; a part not given is left
       open. With none of the three given the listener is the catalogue's best-represented artist's:
       that artist, that artist's most frequent genre, and the middle half of that artist's

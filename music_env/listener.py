@@ -32,7 +32,7 @@ class Preference:
     def __post_init__(self) -> None:
         if self.danceability is None:
             return
-        if len(self.danceability) != 2:
+        if not isinstance(self.danceability, tuple | list) or len(self.danceability) != 2:
             raise ValueError(f"danceability must be (lowest, highest), got {self.danceability!r}")
         low, high = (float(end) for end in self.danceability)
         if not 0 <= low <= high <= 1:

@@ -121,11 +121,11 @@ def _build(
     if artist is None and genre is None and danceability is None:
         preference = default_preference(loaded)
     else:
-        ends = None if danceability is None else tuple(danceability)
-        preference = Preference(artist, genre, ends)  # type: ignore[arg-type]  # checks the ends
+        preference = Preference(artist, genre, danceability)
     shown = None if tracks is None else _checked_tracks(tracks, loaded.n_tracks)
     n_shown = loaded.n_tracks if shown is None else len(shown)
-    if not isinstance(session_length, int | np.integer) or not 1 <= session_length <= n_shown:
+    whole = isinstance(session_length, int | np.integer) and not isinstance(session_length, bool)
+    if not whole or not 1 <= session_length <= n_shown:
         raise ValueError(
             f"session_length must be a whole number from 1 to {n_shown}, the number of different "
             f"tracks that can be shown, got {session_length!r}"
@@ -166,6 +166,11 @@ def load_catalogue(catalogue: Catalogue | str | PathLike[str] | None) -> Catalog
         return Catalogue.default()
     if isinstance(catalogue, Catalogue):
         return catalogue
+    if not isinstance(catalogue, str | PathLike):
+        raise TypeError(
+            f"catalogue must be a path or a Catalogue, got {type(catalogue).__name__} "
+            "(Catalogue.from_frame makes one of a data frame)"
+        )
     path = os.path.abspath(catalogue)
     try:
         status = os.stat(path)

@@ -291,3 +291,77 @@ def test_help_has_a_sentence_for_every_argument() -> None:
     ):  # fmt: skip
         assert name in output
     assert "Discount: 0, since the next track does not depend on the action." in output
+
+
+def test_a_wrong_setting_destroys_no_run(runs: dict[str, Path], tmp_path: Path) -> None:
+    copied = tmp_path / "run"
+    shutil.copytree(runs["q-learning"], copied)
+    before = {path.name for path in copied.iterdir()}
+    for wrong, message in (
+        (["--encoding", "one-hot"], "needs Discrete"),
+        (["--timesteps", "0"], "timesteps must be at least 1, got 0"),
+        (["--seed", "-1"], "seed must be from 0"),
+        (["--q-learning.learning-rate", "7"], "learning_rate must be above 0"),
+    ):
+        result = run_script(
+            "train.py", "--agent", "q-learning", "--out", str(copied), "--overwrite", *wrong,
+            check=False,
+        )  # fmt: skip
+        assert result.returncode == 2 and message in result.stderr, wrong
+        assert {path.name for path in copied.iterdir()} == before
+    load_run(copied)
+
+
+def test_names_that_mean_something_to_tables_figures_and_json(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    frame = six_frame().replace(
+        {"artists": {"A": "A$AP [/b] x^2_{"}, "genres": {"rock": "[/rock]"}}
+    )
+    frame.to_csv(path, index=False)
+    output = train(
+        tmp_path / "run", "q-learning", "--catalogue", str(path), "--artist", "A$AP [/b] x^2_{",
+        "--genre", "[/rock]", "--session-length", "6", timesteps=16,
+    )  # fmt: skip
+    assert "A$AP [/b] x^2_{" in output and "[/rock]" in output
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    json.loads((tmp_path / "run" / "metrics.json").read_text(), parse_constant=refuse)
+    run_script("evaluate.py", str(tmp_path / "run"))
+
+
+def test_runs_of_one_name_are_told_apart(runs: dict[str, Path], tmp_path: Path) -> None:
+    other = tmp_path / "q-learning"
+    shutil.copytree(runs["q-learning"], other)
+    folders = [str(runs["q-learning"]), str(other)]
+    result = run_script("evaluate.py", *folders, "--json", "--out", str(tmp_path / "c"))
+    document = json.loads(result.stdout)
+    names = [row["name"] for row in document["policies"][:2]]
+    assert names == [f"q-learning ({folder})" for folder in folders]
+    assert list(document["top_10"]) == names
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"catalogue": "x"}, "catalogue must be an object"),
+        ({"environment": None}, "environment must be an object"),
+        ({"agent": [1]}, "agent must be one of"),
+        ({"environment": {"encoding": "codes", "artist": "Nobody"}}, "environment: .*Nobody"),
+        ({"environment": {"encoding": "codes", "colour": 1}}, "environment: .*colour"),
+    ],
+)
+def test_a_damaged_configuration_is_a_clear_error(
+    runs: dict[str, Path], tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(runs["dueling-dqn"], folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(RunError, match=message):
+        load_run(folder)
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(RunError, match="its training did not end"):
+        load_run(folder)
