@@ -46,13 +46,13 @@ def train_vowpal_wabbit(
     while judged < len(order) and not reached.done and seconds < cap:
         part = order[judged : judged + CHECK_EVERY]
         coins = generator.random(len(part)).tolist()
-        start = time.perf_counter()
+        start = time.process_time()
         for track, coin in zip(part, coins, strict=True):
             probabilities = workspace.predict(texts[track])
             like = coin < probabilities[1]
             cost = -scores[track] if like else scores[track]
             workspace.learn(f"{1 + like}:{cost}:{probabilities[like]} {texts[track]}")
-        seconds += time.perf_counter() - start
+        seconds += time.process_time() - start
         judged += len(part)
         likes = np.array([like > dislike for dislike, like in map(workspace.predict, texts)])
         reached.note(relative_regret(scores, likes), seconds, judged)

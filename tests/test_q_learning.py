@@ -161,7 +161,7 @@ def test_narrow_integers_do_not_overflow() -> None:
         def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
             return np.uint8(150), 1.0, False, True, {}
 
-    learner = QLearning(env=Bytes(), learning_rate=1.0, gamma=0.5).learn(50)
+    learner = QLearning(env=Bytes(), learning_rate=1.0, gamma=0.5, seed=0).learn(500)
     assert set(np.flatnonzero(learner.visits.sum(axis=1))) == {199}
     assert set(learner.q_table[199]) == {1.0}
     assert learner.learn(0).num_timesteps == 0
