@@ -94,7 +94,7 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
         self.action_space = batch_space(self.single_action_space, num_envs)
 
         self._envs = np.arange(num_envs)
-        self._outcomes = _outcomes(self._tables.scores)
+        self._terms_and_score, self._rewards = _outcomes(self._tables.scores)
         # The state, (num_envs,) each: the stream of sessions, the place in the session, its sums.
         self._keys = np.zeros(num_envs, dtype=np.uint64)
         self._sessions = np.full(num_envs, -1)
@@ -178,17 +178,17 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
         actions = self._checked_actions(actions)
         resetting = self._ended if self._resets_on_step else None
         judged = self._track
-        # The row of an action and a kind of track, see `_outcomes`; then a row a column of it.
-        rows = self._tables.scores.kinds.take(judged) + (actions << _KIND_BITS)
-        earned = self._outcomes.take(rows, axis=0).T
-        rewards = earned[_REWARD].copy()
+        kinds = self._tables.scores.kinds.take(judged) + (actions << _KIND_BITS)
+        terms_and_score = self._terms_and_score.take(kinds, axis=0).T
+        earned, best = self._rewards.take(kinds, axis=0).T
+        rewards = earned.copy()
         self._actions = actions
         self._returns += rewards
-        self._best_returns += earned[_BEST]
+        self._best_returns += best
         self._position += 1
         if self._common_position is not None:
             self._common_position += 1
-        info = self._judged_info(judged, earned, resetting)
+        info = self._judged_info(judged, terms_and_score, resetting)
         if resetting is not None:
             rewards[resetting] = 0.0
             self._begin(resetting)
@@ -338,9 +338,12 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
         return tracks
 
     def _judged_info(
-        self, judged: NDArray[np.int64], earned: NDArray[np.float64], resetting: Bools | None
+        self, judged: NDArray[np.int64], outcomes: NDArray[np.float64], resetting: Bools | None
     ) -> Info:
-        """Return ``info`` of a step; the environments that are resetting have judged nothing."""
+        """Return ``info`` of a step; the environments that are resetting have judged nothing.
+
+        ``outcomes``: (4, num_envs) float64, the terms and the score of the tracks judged.
+        """
         info: Info = {}
         _put(info, "track_index", judged, np.ones(self.num_envs, dtype=np.bool_))
         if resetting is None:
@@ -349,10 +352,11 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
             return info
         else:
             masks = np.repeat(~resetting[None], len(TERMS) + 2, axis=0)
-            earned = np.where(resetting, 0.0, earned)
-        _put(info, "score", earned[_SCORE], masks[0])
+            outcomes = np.where(resetting, 0.0, outcomes)
+        *terms, score = outcomes
+        _put(info, "score", score, masks[0])
         named: Info = {}
-        for name, term, mask in zip(TERMS, earned, masks[2:], strict=False):
+        for name, term, mask in zip(TERMS, terms, masks[2:], strict=True):
             _put(named, name, term, mask)
         _put(info, "reward_terms", named, masks[1])
         return info
@@ -376,22 +380,22 @@ class MusicRecVectorEnv(OverTables, VectorEnv[Any, Any, Any]):
 
 
 _KIND_BITS = len(TERMS)  # see `music_env.listener.Scores`
-# Columns of `_outcomes` behind the terms.
-_SCORE, _REWARD, _BEST = len(TERMS), len(TERMS) + 1, len(TERMS) + 2
 
 
-def _outcomes(scores: Scores) -> NDArray[np.float64]:
+def _outcomes(scores: Scores) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return what an action on a kind of track gives, a row for each pair, dislikes first.
 
-    One gather of these few short rows takes the place of one for each number.
+    A gather of short rows takes the place of one for each number. Two tables, as numpy gathers rows
+    of 16 or 32 bytes twice as fast as others.
 
     Returns:
-        (2 * 8, 6) float64: the three terms, the score, the reward, and the better action's reward.
+        (2 * 8, 4) float64: the three terms and the score; (2 * 8, 2) float64: the reward, and the
+        better action's reward.
     """
     score = scores.by_kind[-1]
-    rewards = (0.0 - score, score)  # not -score, which would make -0.0 of 0.0
-    columns = [np.concatenate([*scores.by_kind, reward, np.abs(score)]) for reward in rewards]
-    return np.concatenate([column.reshape(_BEST + 1, -1).T for column in columns])
+    both = np.tile(scores.by_kind.T, (2, 1))
+    rewards = np.concatenate([0.0 - score, score])  # not -score, which would make -0.0 of 0.0
+    return np.ascontiguousarray(both), np.stack([rewards, np.abs(both[:, -1])], axis=1)
 
 
 # The arrays that make up the state, see `MusicRecVectorEnv.get_state`.

@@ -25,15 +25,18 @@ def test_a_short_session_is_the_beginning_of_the_long_one_in_any_batch() -> None
         np.testing.assert_array_equal(alone[0], whole[i, :13])
 
 
-RECORDED = [[3693, 2380, 3013, 351, 1204], [4563, 5640, 5738, 2356, 839]]
+RECORDED = {
+    5849: [[741, 1670, 4585, 2523, 485], [1841, 3349, 804, 3639, 2913]],
+    1_000_000: [[709842, 927186, 401222, 384302, 198981], [169899, 378449, 644132, 894357, 358926]],
+}
 
 
 def test_orders_are_fixed_for_good() -> None:
     # Recorded values: a change here changes every seeded result ever published.
     key = draw_key(np.random.Generator(np.random.PCG64(0)))
     assert key == 11749869230777074271
-    orders = session_orders(5849, 5, [key, key], [0, 1])
-    assert orders.tolist() == RECORDED
+    for n_tracks, recorded in RECORDED.items():
+        assert session_orders(n_tracks, 5, [key, key], [0, 1]).tolist() == recorded
 
 
 @pytest.mark.parametrize("n_tracks", [3, 4, 5, 6])
@@ -48,7 +51,7 @@ def test_all_orders_of_few_tracks_come_equally_often(n_tracks: int) -> None:
     assert chi2.sf(statistic, len(counts) - 1) > 1e-3
 
 
-@pytest.mark.parametrize("n_tracks", [200, 257, 300, 1000, 5000])
+@pytest.mark.parametrize("n_tracks", [200, 257, 300, 1000, 5000, 65_535, 65_536])
 def test_pairs_of_places_are_uniform(n_tracks: int) -> None:
     sessions = np.arange(400_000, dtype=np.uint64)
     orders = session_orders(n_tracks, 12, np.full_like(sessions, 9), sessions) * 20 // n_tracks
@@ -63,14 +66,34 @@ def test_pairs_of_places_are_uniform(n_tracks: int) -> None:
         assert chi2.sf(statistic, 399) > 1e-4, place
 
 
+@pytest.mark.parametrize("n_tracks", [300, 1000, 4000, 5849, 40_000, 100_000])
+def test_differences_of_places_that_begin_in_one_column_are_uniform(n_tracks: int) -> None:
+    # The hardest pairs for the network: its first round moves both alike.
+    columns = 2 ** (n_tracks.bit_length() // 2)
+    sessions = np.arange(400_000, dtype=np.uint64)
+    orders = session_orders(n_tracks, columns + 1, np.full_like(sessions, 9), sessions)
+    steps = (orders[:, columns].astype(np.int64) - orders[:, 0]) % n_tracks
+    counts = np.bincount(steps, minlength=n_tracks)
+    assert counts[0] == 0
+    expected = len(sessions) / (n_tracks - 1)
+    statistic = ((counts[1:] - expected) ** 2 / expected).sum()
+    assert chi2.sf(statistic, n_tracks - 2) > 1e-4
+
+
 @pytest.mark.parametrize("n_tracks", [1000, 5000])
 def test_places_and_neighbours_are_uniform(n_tracks: int) -> None:
-    sessions = np.arange(40_000, dtype=np.uint64)
+    sessions = np.arange(400_000, dtype=np.uint64)
     orders = session_orders(n_tracks, 10, np.full_like(sessions, 3), sessions)
-    step = np.diff(orders, axis=1) % n_tracks
-    for name, values in [("first", orders[:, 0]), ("tenth", orders[:, 9]), ("step", step[:, 4])]:
+    step = np.diff(orders, axis=1) % n_tracks  # never 0: a session repeats no track
+    for name, values, possible in [
+        ("first", orders[:, 0], np.arange(n_tracks)),
+        ("tenth", orders[:, 9], np.arange(n_tracks)),
+        ("step", step[:, 4], np.arange(1, n_tracks)),
+    ]:
         counts = np.bincount(values * 50 // n_tracks, minlength=50)
-        statistic = ((counts - 800.0) ** 2 / 800).sum()
+        shares = np.bincount(possible * 50 // n_tracks, minlength=50) / len(possible)
+        expected = shares * len(sessions)
+        statistic = ((counts - expected) ** 2 / expected).sum()
         assert chi2.sf(statistic, 49) > 1e-3, name
 
 
