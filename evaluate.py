@@ -1,6 +1,7 @@
 """Compare trained runs with each other and with policies that do not learn.
 
 python evaluate.py runs/q-learning runs/dueling-dqn
+
 python evaluate.py runs/dueling-dqn --json
 """
 
@@ -39,15 +40,17 @@ from music_env import CatalogueError
 from music_env.metrics import top_k
 from music_env.tables import Tables
 
-# Figure -> (heading, format), in the order of the tables.
+# Figure -> (heading, format), in the order of the tables: each fits into 80 columns.
 DECISIONS = {
     "decision_accuracy": ("right", ".2%"),
     "balanced_accuracy": ("balanced", ".2%"),
+    "mean_return": ("return [95 %]", ".1f"),
+    "relative_regret": ("regret", ".2%"),
+}
+LIKES = {
     "precision": ("precision", ".3f"),
     "recall": ("recall", ".3f"),
     "f1": ("F1", ".3f"),
-    "mean_return": ("return [95 %]", ".1f"),
-    "relative_regret": ("regret", ".2%"),
 }
 RANKING = {
     f"precision_at_{TOP_K}": (f"precision@{TOP_K}", ".2f"),
@@ -68,6 +71,8 @@ class Arguments:
     """Sessions that every policy is judged on."""
     seed: int = 0
     """Seed of the sessions, of random decisions and of ties."""
+    catalogue: Path | None = None
+    """Where the runs' catalogue lies now, if not where it was when they were trained."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Where to write evaluation.json, evaluation.csv and comparison.png; default: the first run's folder."""  # noqa: E501
     json: bool = False
@@ -172,14 +177,18 @@ def print_tables(result: dict[str, Any], console: Console) -> None:
     console.print(
         _figures_table(f"Decisions, {sessions}, seed {result['seed']}", DECISIONS, result)
     )
+    console.print(_figures_table("Tracks liked, in the same sessions", LIKES, result))
     every = f"Ranking of all {result['n_tracks']:,} tracks"
     console.print(_figures_table(every, RANKING, result))
     for name, tracks in result[f"top_{TOP_K}"].items():
         top = Table(
             title=f"Top {TOP_K} of {escape(name)}", title_justify="left", box=box.SIMPLE_HEAD
         )
-        for heading in ("", "title", "artists", "genres", "danceability", "score"):
-            top.add_column(heading)
+        top.add_column("", justify="right", no_wrap=True)
+        for heading in ("title", "artists", "genres"):
+            top.add_column(heading, overflow="fold")
+        for heading in ("dance.", "score"):
+            top.add_column(heading, justify="right", no_wrap=True)
         for place, track in enumerate(tracks, start=1):
             top.add_row(
                 str(place),
@@ -196,7 +205,7 @@ def _figures_table(
     title: str, columns: dict[str, tuple[str, str]], result: dict[str, Any]
 ) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("policy", no_wrap=True)
+    table.add_column("policy", overflow="fold")
     for heading, _ in columns.values():
         table.add_column(escape(heading), justify="right", no_wrap=True)
     for row in result["policies"]:
@@ -236,8 +245,10 @@ def main() -> int:
                     "--sessions must be at least 1 and --seed at least 0, got "
                     f"{arguments.sessions} and {arguments.seed}"
                 )
-            runs = [load_run(folder) for folder in arguments.runs]
+            runs = [load_run(folder, catalogue=arguments.catalogue) for folder in arguments.runs]
             out = arguments.out or arguments.runs[0]
+            if out.exists() and not out.is_dir():
+                raise RunError(f"--out must be a folder, but {out} is a file")
             out.mkdir(parents=True, exist_ok=True)
             result = evaluate(runs, sessions=arguments.sessions, seed=arguments.seed)
         except (CatalogueError, RunError, OSError) as error:

@@ -1,6 +1,7 @@
 """Train a learner on MusicRec-v0 and write the run's folder.
 
 python train.py --agent dueling-dqn
+
 python train.py --agent q-learning --catalogue tracks.csv --artist "2Pac" --genre alternative
 """
 
@@ -44,7 +45,7 @@ class Arguments:
     encoding: Literal["one-hot", "codes", "hash", "profile"] | None = None
     """What the learner observes; if not given: codes for dueling-dqn, profile for q-learning."""
     timesteps: int | None = None
-    """Tracks to judge; if not given, the learner's default."""
+    """Tracks to judge, rounded up to whole steps of all sessions; if not given, the learner's default."""  # noqa: E501
     seed: int = 0
     """Seed of everything random: sessions, exploration, network, replay."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
@@ -57,8 +58,19 @@ class Arguments:
     dueling_dqn: DuelingDQNSettings = field(default_factory=DuelingDQNSettings)
 
     def run_settings(self) -> RunSettings:
-        """Return the settings of the run."""
-        learner = self.q_learning if self.agent == "q-learning" else self.dueling_dqn
+        """Return the settings of the run.
+
+        Raises:
+            ValueError: if hyperparameters of the other learner are given.
+        """
+        learners = {"q-learning": self.q_learning, "dueling-dqn": self.dueling_dqn}
+        learner = learners.pop(self.agent)
+        for agent, other in learners.items():
+            if other != type(other)():
+                raise ValueError(
+                    f"--{agent}.* are hyperparameters of {agent}, but --agent is {self.agent}: "
+                    f"leave them out, or train with --agent {agent}"
+                )
         if self.encoding is not None:
             learner = replace(learner, encoding=self.encoding)
         environment = {
@@ -84,8 +96,8 @@ class Arguments:
 def main() -> int:
     """Parse the command line, train, print the table; return the exit status."""
     arguments = tyro.cli(Arguments, description=__doc__)
-    settings = arguments.run_settings()
     try:
+        settings = arguments.run_settings()
         metrics = train_run(settings)
     except KeyboardInterrupt:
         print("train.py: interrupted before training began: nothing is saved", file=sys.stderr)

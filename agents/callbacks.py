@@ -92,8 +92,10 @@ class RunLogger(BaseCallback):
             earned, oracle = np.sum(self.recent, axis=0)
             self.logger.record("rollout/regret", 1 - earned / oracle if oracle else 0.0)
         self.progress.update(self.num_timesteps - self.progress.n)
+        # "return" is no name for an argument.
+        earned = figures["mean_reward"] * self.tables.session_length
         self.progress.set_postfix(
-            reward=f"{figures['mean_reward']:.3f}", regret=f"{figures['relative_regret']:.2%}"
+            {"return": f"{earned:.1f}", "regret": f"{figures['relative_regret']:.2%}"}
         )
         self.model.dump_logs()
 

@@ -98,7 +98,10 @@ def write_model(
     # Beside the target, as a rename is atomic only within one file system.
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
+        unfinished.touch()
+        mode = unfinished.stat().st_mode  # what others may do with a new file here
         save_file(arrays, unfinished, {"format": FORMAT, "algorithm": algorithm, "config": text})
+        unfinished.chmod(mode)  # safetensors keeps its files to their owner
         _sort_header(unfinished)
         unfinished.replace(target)
     finally:

@@ -35,11 +35,13 @@ def learning_curve(
     returns, regrets, losses = figure.subplots(3, 1, sharex=True)
     steps = np.asarray(progress["time/total_timesteps"], dtype=float)
 
-    def line(axes: Any, tag: str, label: str, colour: str, factor: float = 1) -> None:
+    def line(axes: Any, tag: str, label: str, colour: str, factor: float = 1) -> bool:
+        """Draw what is known of a tag; say whether any of it is positive."""
         values = np.asarray(progress.get(tag, []), dtype=float) * factor
         known = np.isfinite(values)
         if known.any():
             axes.plot(steps[known], values[known], color=colour, label=label, marker=".")
+        return bool((values[known] > 0).any())
 
     line(returns, "eval/mean_reward", "greedy, every track", BLUE, session_length)
     line(returns, "rollout/ep_rew_mean", "exploring, recent sessions", ORANGE)
@@ -60,14 +62,15 @@ def learning_curve(
     regrets.set_ylim(bottom=-0.1)
     regrets.set_yticks([0, 0.5, 1, 10, 100], ["0", "0.5", "1", "10", "100"])
     regrets.set_ylabel("relative regret [%]")
-    line(losses, "train/loss", "train/loss", BLUE)
-    line(losses, "train/td_error", "train/td_error", BLUE)
-    losses.set_yscale("log")
+    positive = [line(losses, tag, tag, BLUE) for tag in ("train/loss", "train/td_error")]
+    if any(positive):
+        losses.set_yscale("log")
     losses.set_ylabel("loss or TD error")
     losses.set_xlabel("steps (judged tracks)")
     for axes in (returns, regrets, losses):
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="small")
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize="small")
     return figure
 
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from agents.dueling_dqn import DuelingDQN
 from agents.model_file import ModelFileError
 from agents.q_learning import QLearning
-from music_env.catalogue import Catalogue
+from music_env.catalogue import Catalogue, CatalogueError
 from music_env.encoding import ENCODINGS
 from music_env.naming import nearest
 from music_env.tables import load_catalogue
@@ -142,32 +142,18 @@ def load_run(folder: str | Path, *, catalogue: Catalogue | str | Path | None = N
         CatalogueError: if the catalogue cannot be read.
     """
     folder = Path(folder)
-    if not (folder / CONFIG).is_file():
+    config = _checked_config(folder)
+    agent, trained_on, environment = config["agent"], config["catalogue"], config["environment"]
+    path = trained_on["path"]
+    try:
+        loaded = load_catalogue(catalogue if catalogue is not None else path)
+    except CatalogueError as error:
+        if catalogue is not None or path is None:
+            raise
         raise RunError(
-            f"{folder} holds no run: it has no {CONFIG}. Train one with "
-            f"`python train.py --agent dueling-dqn --out {folder}`"
-        )
-    config = read_json(folder / CONFIG)
-    missing = {"agent", "environment", "catalogue"} - config.keys()
-    if missing:
-        raise RunError(f"{folder / CONFIG} lacks {', '.join(sorted(missing))}")
-    agent, trained_on, environment = (
-        config["agent"],
-        config["catalogue"],
-        config["environment"],
-    )
-    for name, part, keys in (
-        ("catalogue", trained_on, {"path", "checksum", "n_tracks"}),
-        ("environment", environment, {"encoding"}),
-    ):
-        if not isinstance(part, dict) or keys - part.keys():
-            raise RunError(
-                f"{folder / CONFIG}: {name} must be an object with {sorted(keys)}, got {part!r}"
-            )
-    if not isinstance(agent, str) or agent not in LEARNERS:
-        known = ", ".join(LEARNERS)
-        raise RunError(f"{folder / CONFIG}: agent must be one of {known}, got {agent!r}")
-    loaded = load_catalogue(catalogue if catalogue is not None else trained_on["path"])
+            f"{folder} was trained on {path}, which cannot be read: {error} If that catalogue lies "
+            "elsewhere now, name it: load_run(folder, catalogue=...), evaluate.py --catalogue"
+        ) from error
     if loaded.checksum != trained_on["checksum"]:
         raise RunError(
             f"{folder} was trained on another catalogue: {trained_on['n_tracks']} tracks with "
@@ -199,3 +185,40 @@ def load_run(folder: str | Path, *, catalogue: Catalogue | str | Path | None = N
             f"this catalogue gives {space}: model and configuration do not belong together"
         )
     return run
+
+
+def _checked_config(folder: Path) -> dict[str, Any]:
+    """Read a run's configuration, as far as loading the run needs it.
+
+    Raises:
+        RunError: if there is none, or something in it is missing or of the wrong kind.
+    """
+    if not (folder / CONFIG).is_file():
+        raise RunError(
+            f"{folder} holds no run: it has no {CONFIG}. Train one with "
+            f"`python train.py --agent dueling-dqn --out {folder}`"
+        )
+    config = read_json(folder / CONFIG)
+    missing = {"agent", "environment", "catalogue"} - config.keys()
+    if missing:
+        raise RunError(f"{folder / CONFIG} lacks {', '.join(sorted(missing))}")
+    for name, keys in (
+        ("catalogue", {"path", "checksum", "n_tracks"}),
+        ("environment", {"encoding"}),
+    ):
+        part = config[name]
+        if not isinstance(part, dict) or keys - part.keys():
+            raise RunError(
+                f"{folder / CONFIG}: {name} must be an object with {sorted(keys)}, got {part!r}"
+            )
+    catalogue = config["catalogue"]
+    if not isinstance(catalogue["path"], str | None) or not isinstance(catalogue["checksum"], str):
+        raise RunError(
+            f"{folder / CONFIG}: the catalogue's path must be text or null and its checksum text, "
+            f"got {catalogue!r}"
+        )
+    agent = config["agent"]
+    if not isinstance(agent, str) or agent not in LEARNERS:
+        known = ", ".join(LEARNERS)
+        raise RunError(f"{folder / CONFIG}: agent must be one of {known}, got {agent!r}")
+    return config

@@ -188,6 +188,10 @@ def encode(
             + nearest(str(encoding), _ENCODERS)
         )
     encoder, defaults = _ENCODERS[encoding]
+    if not isinstance(options, Mapping | None):
+        raise ValueError(
+            f"encoding_options must be a dictionary such as {defaults or {}}, got {options!r}"
+        )
     chosen = {**defaults, **(options or {})}
     for name, value in chosen.items():
         if name not in defaults:

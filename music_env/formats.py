@@ -179,7 +179,13 @@ def match(names: Sequence[str], mapping: Mapping[str, str] | None, *, source: st
     given = _checked(mapping or {}, names, source)
     matches = [_fit(layout, names, given) for layout in LAYOUTS]
     best = max(matches, key=lambda found: (-len(found.lacking), found.score))
+    if best.lacking:  # perhaps our own layout, in capitals
+        folded = {SYNONYMS.get(name.casefold(), name.casefold()): name for name in names}
+        ours = {name: column for name, column in folded.items() if name in FIELDS}
+        again = [_fit(layout, names, ours | given) for layout in LAYOUTS]
+        best = min(again, key=lambda found: len(found.lacking))
     if best.lacking:
+        best = max(matches, key=lambda found: (-len(found.lacking), found.score))
         raise CatalogueError(_no_layout(best, names, source))
     for name, column in best.columns.items():
         if list(names).count(column) > 1:
@@ -191,6 +197,11 @@ def match(names: Sequence[str], mapping: Mapping[str, str] | None, *, source: st
 
 
 def _checked(mapping: Mapping[str, str], names: Sequence[str], source: str) -> dict[str, str]:
+    if not isinstance(mapping, Mapping):
+        raise TypeError(
+            'columns must be a dictionary such as {"artist": "performer"}, canonical name -> '
+            f"column of the file, got {mapping!r}"
+        )
     given: dict[str, str] = {}
     for key, column in mapping.items():
         name = SYNONYMS.get(key, key)

@@ -47,27 +47,28 @@ class Labels:
         codes = self.codes[self.indptr[row] : self.indptr[row + 1]]
         return tuple(self.vocabulary[code] for code in codes)
 
-    def code(self, label: str) -> int:
-        """The position of a label in `vocabulary`.
+    def code(self, label: str, *, kind: str = "label") -> int:
+        """The position of a label in `vocabulary`; ``kind`` is what the message calls it.
 
         Raises:
             ValueError: no track has this label; the message names the nearest labels.
         """
-        code = self._code_of.get(label)
+        code = self._code_of.get(label) if isinstance(label, str) else None
         if code is None:
             raise ValueError(
-                f"no track has the label {label!r}; expected one of {len(self.vocabulary):,} "
-                "labels, as they are written in the catalogue." + nearest(str(label), self._code_of)
+                f"no track has the {kind} {label!r}; expected one of {len(self.vocabulary):,} "
+                f"{kind}s, as they are written in the catalogue."
+                + nearest(str(label), self._code_of)
             )
         return code
 
-    def has(self, label: str) -> NDArray[np.bool_]:
-        """(n_tracks,) bool: which tracks have this label.
+    def has(self, label: str, *, kind: str = "label") -> NDArray[np.bool_]:
+        """(n_tracks,) bool: which tracks have this label; ``kind`` is what a message calls it.
 
         Raises:
             ValueError: no track has this label; the message names the nearest labels.
         """
-        places = np.flatnonzero(self.codes == self.code(label))
+        places = np.flatnonzero(self.codes == self.code(label, kind=kind))
         mask = np.zeros(len(self.indptr) - 1, dtype=np.bool_)
         mask[np.searchsorted(self.indptr, places, side="right") - 1] = True
         return mask

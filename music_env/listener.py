@@ -32,10 +32,12 @@ class Preference:
     def __post_init__(self) -> None:
         if self.danceability is None:
             return
-        if not isinstance(self.danceability, tuple | list) or len(self.danceability) != 2:
-            raise ValueError(f"danceability must be (lowest, highest), got {self.danceability!r}")
-        low, high = (float(end) for end in self.danceability)
-        if not 0 <= low <= high <= 1:
+        try:
+            low, high = (float(end) for end in self.danceability)
+            fits = not isinstance(self.danceability, str) and 0 <= low <= high <= 1
+        except (TypeError, ValueError):  # no numbers, or not two of them
+            fits = False
+        if not fits:
             raise ValueError(
                 "danceability must be (lowest, highest) with 0 <= lowest <= highest <= 1, "
                 f"got {self.danceability!r}"
@@ -111,16 +113,21 @@ def score_tracks(
         ValueError: for an artist or genre that the catalogue does not have (with the nearest
             names), and for weights that are not three finite numbers of at least 0.
     """
-    weights = tuple(float(weight) for weight in weights)
+    try:
+        weights = tuple(float(weight) for weight in weights)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"weights must be three finite numbers >= 0, one for each of {TERMS}, got {weights!r}"
+        ) from error
     if len(weights) != len(TERMS) or not all(math.isfinite(w) and w >= 0 for w in weights):
         raise ValueError(
             f"weights must be three finite numbers >= 0, one for each of {TERMS}, got {weights!r}"
         )
     matches: list[NDArray[np.bool_] | None] = [None, None, None]
     if preference.artist is not None:
-        matches[0] = catalogue.artists.has(preference.artist)
+        matches[0] = catalogue.artists.has(preference.artist, kind="artist")
     if preference.genre is not None:
-        matches[1] = catalogue.genres.has(preference.genre)
+        matches[1] = catalogue.genres.has(preference.genre, kind="genre")
     if preference.danceability is not None:
         low, high = preference.danceability
         matches[2] = (catalogue.danceability >= low) & (catalogue.danceability <= high)

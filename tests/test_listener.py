@@ -52,5 +52,13 @@ def test_errors(six: Catalogue) -> None:
         Preference(danceability=(0.0, float("nan")))
     with pytest.raises(ValueError, match="three finite numbers"):
         score_tracks(six, Preference(genre="rock"), (1, 1))
-    with pytest.raises(ValueError, match="three finite numbers"):
-        score_tracks(six, Preference(genre="rock"), (1, -1, 1))
+    for weights in ((1, -1, 1), 2, None, "abc"):
+        with pytest.raises(ValueError, match="three finite numbers"):
+            score_tracks(six, Preference(genre="rock"), weights)  # type: ignore[arg-type]
+    for wrong in (("a", "b"), (None, 0.5), "01", 0.5, (0.1, 0.2, 0.3)):
+        with pytest.raises(ValueError, match="danceability must be"):
+            Preference(danceability=wrong)  # type: ignore[arg-type]
+    assert Preference(danceability=np.array([0.25, 0.5])).danceability == (0.25, 0.5)  # type: ignore[arg-type]
+    for wrong in (["A"], 5):
+        with pytest.raises(ValueError, match="no track has the artist"):
+            score_tracks(six, Preference(artist=wrong))  # type: ignore[arg-type]

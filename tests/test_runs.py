@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
@@ -16,8 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import six_frame
+from rich.console import Console
 
 import agents
+import evaluate
 from agents.runs import RunError, load_run
 from music_env import Catalogue
 
@@ -147,6 +150,30 @@ def test_evaluate_prints_a_table_and_the_top_ten(runs: dict[str, Path], tmp_path
     assert "always dislike" in result.stdout and "Top 10 of dueling-dqn" in result.stdout
 
 
+def test_the_tables_fit_a_terminal_of_80_columns(runs: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "a folder whose name is longer than most"
+    shutil.copytree(runs["q-learning"], folder)
+    result = evaluate.evaluate([load_run(folder)], sessions=5, seed=0)
+    console = Console(width=80, file=io.StringIO(), force_terminal=True)
+    evaluate.print_tables(result, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "\u2026" not in text, text  # the sign of a figure cut off
+    for heading in ("balanced", "regret", "recall", "nDCG@10", "dance."):
+        assert heading in text
+
+
+def test_a_run_whose_catalogue_has_moved(tmp_path: Path) -> None:
+    path, moved = tmp_path / "mine.csv", tmp_path / "elsewhere.csv"
+    six_frame().to_csv(path, index=False)
+    arguments = ["--catalogue", str(path), "--session-length", "6"]
+    train(tmp_path / "run", "q-learning", *arguments, timesteps=16)
+    path.rename(moved)
+    with pytest.raises(RunError, match=r"was trained on .*mine\.csv.*load_run\(folder, catalogue="):
+        load_run(tmp_path / "run")
+    assert load_run(tmp_path / "run", catalogue=moved).catalogue.n_tracks == 6
+    run_script("evaluate.py", str(tmp_path / "run"), "--catalogue", str(moved), "--sessions", "2")
+
+
 def test_runs_of_different_listeners_are_not_compared(
     runs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -175,6 +202,7 @@ def test_own_tracks_and_listener(tmp_path: Path) -> None:
         (["--artist", "Linkin Prak"], "'Linkin Park'"),
         (["--catalogue", "nowhere.csv"], "nowhere.csv"),
         (["--danceability", "0.9", "0.1"], "lowest <= highest"),
+        (["--dueling-dqn.batch-size", "8"], "hyperparameters of dueling-dqn, but --agent is q-le"),
     ],
 )
 def test_wrong_arguments_end_with_a_reason_and_no_traceback(
@@ -346,6 +374,7 @@ def test_runs_of_one_name_are_told_apart(runs: dict[str, Path], tmp_path: Path) 
     ("change", "message"),
     [
         ({"catalogue": "x"}, "catalogue must be an object"),
+        ({"catalogue": {"path": 5, "checksum": "x", "n_tracks": 1}}, "path must be text or null"),
         ({"environment": None}, "environment must be an object"),
         ({"agent": [1]}, "agent must be one of"),
         ({"environment": {"encoding": "codes", "artist": "Nobody"}}, "environment: .*Nobody"),
