@@ -133,7 +133,7 @@ class ContextualBandit(BaseAlgorithm):
 
     @abstractmethod
     def _set_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
-        """Take over what `_get_tensors` returned; raise KeyError or ValueError if it is not that."""
+        """Take over what `_get_tensors` returned; KeyError or ValueError if it is not that."""
 
     # --- Set-up -----------------------------------------------------------------------------------
 

@@ -20,6 +20,11 @@ class LinearBandit(ContextualBandit):
     the batches, and `max_columns` for vocabularies of thousands. The first batch is judged at
     random.
 
+    The defaults of `alpha` and `l2_lambda`: tuned by us, on a listener that no table quotes (the
+    Deezer catalogue's default one, one seed, mean regret over 3,000 tracks; alpha 0.01, 0.1, 0.3, 1
+    with l2_lambda 0.1 and 1). From alpha 0.1 on little depends on them; 0.3 and 0.1 were the best
+    for LinUCB and within a fifteenth of the best for Thompson sampling.
+
     Args:
         env: see `ContextualBandit`.
         alpha: how much the uncertainty counts, at least 0.
@@ -43,7 +48,7 @@ class LinearBandit(ContextualBandit):
         self,
         env: Any = None,
         *,
-        alpha: float = 0.1,
+        alpha: float = 0.3,
         l2_lambda: float = 0.1,
         batch_size: int = 64,
         danceability_bins: int | tuple[int, ...] | None = (20, 100),
@@ -84,7 +89,8 @@ class LinearBandit(ContextualBandit):
         if not self._fitted:
             return np.zeros((len(observations), self.n_actions))
         weights = np.stack([regression.beta for regression in self._regressions], axis=1)
-        return self.features.dense(observations) @ weights
+        estimates: NDArray[np.float64] = self.features.dense(observations) @ weights
+        return estimates
 
     def _choose(self, observations: NDArray[np.float32]) -> tuple[NDArray[np.int64], Any]:
         if not self._fitted:

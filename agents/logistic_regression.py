@@ -34,7 +34,8 @@ class OnlineLogisticRegression(ContextualBandit):
 
     Args:
         env: see `ContextualBandit`.
-        inverse_l2: scikit-learn's ``C``, above 0.
+        inverse_l2: scikit-learn's ``C``, above 0. Default: tuned by us like `LinearBandit`'s, among
+            1, 10 and 100.
         epsilon: probability of a random action, in [0, 1]; always.
         first_fit: transitions before the first fit.
         danceability_bins: see `ContextualBandit`.
@@ -143,9 +144,7 @@ class OnlineLogisticRegression(ContextualBandit):
         for name in ("weights", "intercepts", "scales"):
             own: NDArray[Any] = getattr(self, f"_{name}")
             if tensors[name].shape != own.shape:
-                raise ValueError(
-                    f"{name} must be of shape {own.shape}, got {tensors[name].shape}"
-                )
+                raise ValueError(f"{name} must be of shape {own.shape}, got {tensors[name].shape}")
             own[...] = tensors[name]
         self._next_fit = int(tensors["next_fit"])
         if "actions" in tensors:

@@ -19,6 +19,9 @@ saved models say so); in this form it also tells the cost that it predicts for e
 _VOCABULARIES = "ab"
 """Namespaces are told apart by their first letter; ``codes`` has two vocabularies at most."""
 
+_MAX_KNOWN = 50_000
+"""Observations whose texts are kept [some 300 bytes each]: writing takes as long as learning."""
+
 
 class VowpalWabbit(ContextualBandit):
     """Vowpal Wabbit's contextual bandit: online regression of the cost, epsilon-greedy.
@@ -28,6 +31,8 @@ class VowpalWabbit(ContextualBandit):
     normalised steps, one example at a time. With several environments, all choose before the first
     is learnt from. Of the numbers of an observation only danceability is used. The cost is the
     negative of the reward.
+
+    Saved models hold Vowpal Wabbit's own format; `load` refuses one whose command line is not ours.
 
     Args:
         env: see `ContextualBandit`.
@@ -56,6 +61,7 @@ class VowpalWabbit(ContextualBandit):
     def _reset_model(self, seed: int) -> None:
         self._vw_seed = seed
         self._workspace = self._new_workspace()
+        self._known_texts: dict[bytes, list[str]] = {}
 
     def _new_workspace(self, *more: str) -> Any:
         from vowpalwabbit import Workspace
@@ -67,9 +73,22 @@ class VowpalWabbit(ContextualBandit):
     # --- Examples ---------------------------------------------------------------------------------
 
     def _texts(self, observations: NDArray[np.float32]) -> list[list[str]]:
-        """Return each observation in Vowpal Wabbit's format, a line for each action.
+        """Return each observation in Vowpal Wabbit's format, a line for each action."""
+        known = self._known_texts
+        keys = [row.tobytes() for row in observations]
+        new = [i for i, key in enumerate(keys) if key not in known]
+        if new:
+            if len(known) + len(new) > _MAX_KNOWN:
+                known = self._known_texts = {}
+                new = list(range(len(keys)))
+            texts = self._new_texts(observations[new])
+            known.update(zip((keys[i] for i in new), texts, strict=True))
+        return [known[key] for key in keys]
 
-        Every feature's name begins with its action, so that the actions share no weight.
+    def _new_texts(self, observations: NDArray[np.float32]) -> list[list[str]]:
+        """Write the observations; every feature's name begins with its action.
+
+        So the actions share no weight.
         """
         features = self.features
         if len(features.bins):
@@ -83,7 +102,9 @@ class VowpalWabbit(ContextualBandit):
         texts = []
         for seen, vocabularies in zip(danceability, features.labels(observations), strict=True):
             parts = [("k", [""]), ("d", seen)]
-            for name, codes in zip(_VOCABULARIES, vocabularies, strict=False):
+            for name, codes in zip(
+                _VOCABULARIES, vocabularies, strict=False
+            ):  # there may be one only
                 parts.append((name, [f"c{code}" for code in codes]))
             texts.append([self._line(action, parts) for action in range(self.n_actions)])
         return texts
@@ -181,7 +202,7 @@ def _header(content: bytes) -> tuple[bytes, bytes]:
     """Return the version, and what lies between the labels' range and the end of the arguments."""
     length = int.from_bytes(content[:4], "little")
     version = content[4 : 4 + length]
-    # Behind it: 4 bytes and an empty name with its end, the letter m, two floats (the labels' range).
+    # Then 4 bytes and an empty name with its end, the letter m, two floats (the labels' range).
     labels = 4 + length + 4 + 1 + 1
     rest = content[labels + 8 :]
     end = rest.find(b"\0", rest.find(b" --")) + 1
