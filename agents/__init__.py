@@ -10,6 +10,7 @@ from agents.logistic_regression import OnlineLogisticRegression
 from agents.policies import DuelingDQNPolicy, DuelingMultiInputPolicy
 from agents.q_learning import QLearning
 from agents.recommender import recommend, track_values
+from agents.replay import PrioritizedReplayBuffer
 from agents.runs import Run, RunError, load_run
 from agents.vec_env import GymVecEnv
 from agents.vowpal_wabbit import VowpalWabbit
@@ -22,6 +23,7 @@ __all__ = [
     "LinUCB",
     "LinearThompson",
     "OnlineLogisticRegression",
+    "PrioritizedReplayBuffer",
     "QLearning",
     "Run",
     "RunError",
