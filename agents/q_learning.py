@@ -222,21 +222,7 @@ class QLearning(TabularAlgorithm):
         self._current_progress_remaining = remaining
         self.exploration_rate = self.exploration_schedule(remaining)
 
-    # --- Values and actions -----------------------------------------------------------------------
-
-    def q_values(self, observations: NDArray[np.integer[Any]] | int) -> NDArray[np.float64]:
-        """Return the action values of some observations.
-
-        Args:
-            observations: (n,) integers, or one.
-
-        Returns:
-            (n, n_actions) float64, a copy.
-
-        Raises:
-            ValueError: if an observation is none of the space.
-        """
-        return self.policy.action_values(np.atleast_1d(self._states(observations)))
+    # --- Actions ----------------------------------------------------------------------------------
 
     def predict(
         self,
@@ -281,23 +267,9 @@ class QLearning(TabularAlgorithm):
     def _bonus(self, states: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return what draws the choice to rarely tried actions, (n, n_actions)."""
         visits = self.visits[states]
-        never = np.full(visits.shape, np.inf)
-        return np.divide(self.count_bonus, np.sqrt(visits), out=never, where=visits > 0)
-
-    def _states(self, observations: Any) -> NDArray[np.int64]:
-        """Return the rows of some observations in the table, in the observations' shape."""
-        array = np.asarray(observations)
-        space = self.observation_space
-        start, n = int(space.start), int(space.n)
-        if array.dtype.kind not in "iu" or array.ndim > 1:
-            raise ValueError(
-                f"expected an observation of {space} or a vector of them, got {observations!r:.200}"
-            )
-        states = array.astype(np.int64) - start
-        if states.size and not (states.min() >= 0 and states.max() < n):
-            wrong = states[(states < 0) | (states >= n)].flat[0] + start
-            raise ValueError(f"observation {wrong} is not in {space}")
-        return states
+        bonus = np.full(visits.shape, np.inf)
+        np.divide(self.count_bonus, np.sqrt(visits), out=bonus, where=visits > 0)
+        return bonus
 
     # --- Learning ---------------------------------------------------------------------------------
 

@@ -41,10 +41,10 @@ def q_learning_update(
         Q[s, a] += learning_rate * error
 
     `bootstrap` may put another value in the place of ``max(Q[s'])``. A batch may repeat a pair of
-    state and action, and bootstrap from a state that it updated before. (Plain vectorised assignment would lose all but one of the repeated updates;
-    ``np.add.at`` would take the errors of all from the same old value, and overshoot.) The result
-    is that of the loop to the last bit, or up to rounding where over `SMALL_BATCH` transitions
-    repeat a pair or bootstrap from a mean.
+    state and action, and bootstrap from a state that it updated before. (Plain vectorised
+    assignment would lose all but one of the repeated updates; ``np.add.at`` would take the errors
+    of all from the same old value, and overshoot.) The result is that of the loop to the last bit,
+    or up to rounding where over `SMALL_BATCH` transitions repeat a pair or bootstrap from a mean.
 
     Args:
         q_table: (n_states, n_actions) float64, C-contiguous; or two of them, (2, n_states,

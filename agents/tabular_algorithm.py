@@ -73,6 +73,35 @@ class TabularAlgorithm(BaseAlgorithm):
     def _arrays(self) -> dict[str, NDArray[Any]]:
         return {"q_table": self.policy.memory, "visits": self.visits}
 
+    def q_values(self, observations: NDArray[np.integer[Any]] | int) -> NDArray[np.float64]:
+        """Return the action values of some observations.
+
+        Args:
+            observations: (n,) integers, or one.
+
+        Returns:
+            (n, n_actions) float64, a copy.
+
+        Raises:
+            ValueError: if an observation is none of the space.
+        """
+        return self.policy.action_values(np.atleast_1d(self._states(observations)))
+
+    def _states(self, observations: Any) -> NDArray[np.int64]:
+        """Return the rows of some observations in the table, in the observations' shape."""
+        array = np.asarray(observations)
+        space = self.observation_space
+        start, n = int(space.start), int(space.n)
+        if array.dtype.kind not in "iu" or array.ndim > 1:
+            raise ValueError(
+                f"expected an observation of {space} or a vector of them, got {observations!r:.200}"
+            )
+        states = array.astype(np.int64) - start
+        if states.size and not (states.min() >= 0 and states.max() < n):
+            wrong = states[(states < 0) | (states >= n)].flat[0] + start
+            raise ValueError(f"observation {wrong} is not in {space}")
+        return states
+
     # --- State and files --------------------------------------------------------------------------
 
     def get_state(self) -> dict[str, Any]:
