@@ -1,56 +1,35 @@
-"""Tabular Q-learning with the interface of Stable-Baselines3."""
+"""Tabular Q-learning and its relatives on the same table, with Stable-Baselines3's interface."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
 import numpy as np
 import torch as th
 from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3.common.base_class import BaseAlgorithm, maybe_make_env
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import MaybeCallback, Schedule
-from stable_baselines3.common.utils import (
-    FloatSchedule,
-    LinearSchedule,
-    check_for_correct_spaces,
-    get_system_info,
-    safe_mean,
-)
+from stable_baselines3.common.utils import FloatSchedule, LinearSchedule, safe_mean
 
-from agents.model_file import (
-    ModelFileError,
-    read_model,
-    space_from_json,
-    space_to_json,
-    write_model,
+from agents.bootstrap import (
+    Bootstrap,
+    ExpectedValue,
+    GreatestValue,
+    OtherTable,
+    TakenAction,
+    Target,
 )
-from agents.policies import argument_from_json, argument_to_json
 from agents.tabular import TabularPolicy, q_learning_update
+from agents.tabular_algorithm import TabularAlgorithm
+from music_env.naming import nearest
 
-_ARRAYS = ("q_table", "visits")
-_COUNTERS = {  # name in the state -> attribute
-    "num_timesteps": "num_timesteps",
-    "episodes": "_episode_num",
-    "n_updates": "_n_updates",
-}
-_HYPERPARAMETERS = (
-    "learning_rate",
-    "gamma",
-    "exploration_fraction",
-    "exploration_initial_eps",
-    "exploration_final_eps",
-    "exploration_rate_schedule",
-    "initial_value",
-    "stats_window_size",
-)
+_GREATEST_VALUE = GreatestValue()
 
 
-class QLearning(BaseAlgorithm):
+class QLearning(TabularAlgorithm):
     """Tabular Q-learning (Watkins & Dayan 1992; Sutton & Barto 2018, section 6.5).
 
     For any environment whose observations and actions are both ``Discrete``. After each step of
@@ -58,6 +37,23 @@ class QLearning(BaseAlgorithm):
     order (`q_learning_update`). The step bootstraps unless the episode `terminated`; a time limit
     does not count as an end. With probability `exploration_rate`, tossed for each environment by
     itself, the action is uniformly random; otherwise it is greedy, ties broken at random.
+
+    Q-learning bootstraps from the greatest value of the next state. Other values of `target` put
+    in its place:
+
+    - ``"sarsa"`` (Rummery & Niranjan 1994; Sutton & Barto 2018, section 6.4): the value of the
+      action that is taken next. It is chosen before the update, at the exploration rate of the
+      step just taken, and taken in the next step of the environments. Where a time limit ended
+      the episode, it is an action that the learner would choose in the episode's last state.
+    - ``"expected-sarsa"`` (van Seijen et al. 2009; section 6.6): the expectation under the
+      epsilon-greedy policy of the table, at the exploration rate of the step just taken. The
+      count bonus has no part in it.
+    - ``"double"`` (van Hasselt 2010; section 6.7): of two tables, a fair coin for each transition
+      decides which one learns; it picks the next state's best action, the other one gives its
+      value. A value that is large by chance is then not preferred and believed at once, which is
+      what biases Q-learning upwards. The learner acts on the mean of both.
+
+    With ``gamma=0`` nothing is bootstrapped: all four learn and draw the same, bit for bit.
 
     Two deviations from Stable-Baselines3's DQN: a callback sees the learner *after* the update by
     the step's transitions, so what it saves has learnt from all of ``num_timesteps``; and no global
@@ -84,6 +80,13 @@ class QLearning(BaseAlgorithm):
             the progress remaining (1 to 0), in place of the three above.
         initial_value: of the whole table. One above the attainable return is optimistic: it makes
             the greedy policy try every action (Sutton & Barto 2018, section 2.6).
+        target: what to bootstrap from: ``"q-learning"``, ``"sarsa"``, ``"expected-sarsa"`` or
+            ``"double"``.
+        count_bonus: if above 0, the greedy choice while learning is by ``Q[s, a] + count_bonus /
+            sqrt(visits[s, a])``, and an action never tried comes first. It is the bonus of MBIE-EB
+            (Strehl & Littman 2008), in units of a return, used as UCB1 (Auer et al. 2002) uses
+            its own: in the choice alone. The table stays an estimate of returns, by which
+            deterministic predictions are made.
         stats_window_size: episodes over which the rollout figures are averaged.
         tensorboard_log: folder for TensorBoard's files, none if None.
         verbose: 0 for no output, 1 for info messages, 2 for debug messages.
@@ -95,15 +98,25 @@ class QLearning(BaseAlgorithm):
         ValueError: if the spaces are not ``Discrete``, or a hyperparameter is out of its range.
 
     Attributes:
-        visits: (n_states, n_actions) int64, how often each cell was updated.
+        visits: (n_states, n_actions) int64, how often each cell was updated; of two tables, how
+            often either one was.
         exploration_rate: the present one.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"TabularPolicy": TabularPolicy}
-    policy: TabularPolicy
-    observation_space: spaces.Discrete[Any]
-    action_space: spaces.Discrete[Any]
-    visits: NDArray[np.int64]
+    hyperparameters = (
+        "learning_rate",
+        "gamma",
+        "exploration_fraction",
+        "exploration_initial_eps",
+        "exploration_final_eps",
+        "exploration_rate_schedule",
+        "initial_value",
+        "target",
+        "count_bonus",
+        "stats_window_size",
+    )
+    _later_hyperparameters: ClassVar[dict[str, Any]] = {"target": "q-learning", "count_bonus": 0.0}
 
     def __init__(
         self,
@@ -117,6 +130,8 @@ class QLearning(BaseAlgorithm):
         exploration_final_eps: float = 0.05,
         exploration_rate_schedule: float | Schedule | None = None,
         initial_value: float = 0.0,
+        target: Target = "q-learning",
+        count_bonus: float = 0.0,
         stats_window_size: int = 100,
         tensorboard_log: str | None = None,
         verbose: int = 0,
@@ -154,12 +169,20 @@ class QLearning(BaseAlgorithm):
             _check(name, value, 0.0, 1.0)
         _check("exploration_fraction", exploration_fraction, sys.float_info.min, 1.0)
         _check("initial_value", initial_value, -sys.float_info.max, sys.float_info.max)
+        _check("count_bonus", count_bonus, 0.0, sys.float_info.max)
+        if target not in get_args(Target):
+            raise ValueError(
+                f"target must be one of {', '.join(get_args(Target))}, not {target!r}."
+                + nearest(str(target), get_args(Target))
+            )
         self.gamma = gamma
         self.exploration_fraction = exploration_fraction
         self.exploration_initial_eps = exploration_initial_eps
         self.exploration_final_eps = exploration_final_eps
         self.exploration_rate_schedule = exploration_rate_schedule
         self.initial_value = initial_value
+        self.target = target
+        self.count_bonus = count_bonus
         self.stats_window_size = stats_window_size
         self._td_error_sum, self._td_error_count = 0.0, 0
         if _init_setup_model:
@@ -190,44 +213,16 @@ class QLearning(BaseAlgorithm):
             self.action_space,
             self.lr_schedule,
             initial_value=self.initial_value,
+            n_tables=2 if self.target == "double" else 1,
         )
         self.visits = np.zeros(self.q_table.shape, dtype=np.int64)
         self.set_random_seed(self.seed)
-
-    def set_random_seed(self, seed: int | None = None) -> None:
-        """Seed the learner's generator, the action space and the environment; nothing global."""
-        # A child: the environment of the same seed draws from the sequence itself, and the coins
-        # must not repeat its draws.
-        self._generator = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
-        if seed is not None:
-            self.action_space.seed(seed)
-            if self.env is not None:
-                self.env.seed(seed)
 
     def _update_progress(self, remaining: float) -> None:
         self._current_progress_remaining = remaining
         self.exploration_rate = self.exploration_schedule(remaining)
 
-    # --- Values and actions -----------------------------------------------------------------------
-
-    @property
-    def q_table(self) -> NDArray[np.float64]:
-        """The action values, (n_states, n_actions) float64: the policy's own memory."""
-        return self.policy.q_table
-
-    def q_values(self, observations: NDArray[np.integer[Any]] | int) -> NDArray[np.float64]:
-        """Return the action values of some observations.
-
-        Args:
-            observations: (n,) integers, or one.
-
-        Returns:
-            (n, n_actions) float64, a copy.
-
-        Raises:
-            ValueError: if an observation is none of the space.
-        """
-        return self.q_table[np.atleast_1d(self._states(observations))]
+    # --- Actions ----------------------------------------------------------------------------------
 
     def predict(
         self,
@@ -243,7 +238,7 @@ class QLearning(BaseAlgorithm):
             state: handed back.
             episode_start: not used.
             deterministic: if True, the greedy actions, the first one where several are best; if
-                False, those which the learner would take now, exploration included: this draws
+                False, those which the learner would choose now, exploration included: this draws
                 from its generator.
 
         Returns:
@@ -253,7 +248,10 @@ class QLearning(BaseAlgorithm):
             ValueError: if an observation is none of the space.
         """
         states = self._states(observation)
-        values = self.q_table[np.atleast_1d(states)]
+        rows = np.atleast_1d(states)
+        values = self.policy.action_values(rows)
+        if self.count_bonus and not deterministic:
+            values += self._bonus(rows)
         actions = values.argmax(axis=1) if deterministic else self._explore(values)
         return (actions + int(self.action_space.start)).reshape(states.shape), state
 
@@ -266,20 +264,12 @@ class QLearning(BaseAlgorithm):
         actions: NDArray[np.int64] = np.where(candidates, draws[:, :-1], -1.0).argmax(axis=1)
         return actions
 
-    def _states(self, observations: Any) -> NDArray[np.int64]:
-        """Return the rows of some observations in the table, in the observations' shape."""
-        array = np.asarray(observations)
-        space = self.observation_space
-        start, n = int(space.start), int(space.n)
-        if array.dtype.kind not in "iu" or array.ndim > 1:
-            raise ValueError(
-                f"expected an observation of {space} or a vector of them, got {observations!r:.200}"
-            )
-        states = array.astype(np.int64) - start
-        if states.size and not (states.min() >= 0 and states.max() < n):
-            wrong = states[(states < 0) | (states >= n)].flat[0] + start
-            raise ValueError(f"observation {wrong} is not in {space}")
-        return states
+    def _bonus(self, states: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what draws the choice to rarely tried actions, (n, n_actions)."""
+        visits = self.visits[states]
+        bonus = np.full(visits.shape, np.inf)
+        np.divide(self.count_bonus, np.sqrt(visits), out=bonus, where=visits > 0)
+        return bonus
 
     # --- Learning ---------------------------------------------------------------------------------
 
@@ -310,6 +300,8 @@ class QLearning(BaseAlgorithm):
         """
         if self.env is None:
             raise ValueError("an environment is missing: call set_env, or give one to load")
+        if reset_num_timesteps or self._last_obs is None:
+            self._next_actions = None  # the observations that they were chosen for are left now
         total_timesteps, callback = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
@@ -320,7 +312,9 @@ class QLearning(BaseAlgorithm):
             callback.on_rollout_start()
             observations = self._last_obs
             assert isinstance(observations, np.ndarray)
-            actions, _ = self.predict(observations)
+            actions = self._next_actions
+            if actions is None:
+                actions, _ = self.predict(observations)
             new_obs, rewards, dones, infos = env.step(actions)
             assert isinstance(new_obs, np.ndarray)
             self.num_timesteps += env.num_envs
@@ -351,28 +345,61 @@ class QLearning(BaseAlgorithm):
     ) -> None:
         """Update the table by what a step of the environments gave, (n_envs,) each."""
         start = int(self.observation_space.start)
-        terminated = dones
+        terminated, arrived_at = dones, new_obs
+        truncated: list[int] = []
         if self.gamma and dones.any():
-            terminated, new_obs = dones.copy(), new_obs.copy()
+            terminated, arrived_at = dones.copy(), new_obs.copy()
             for i in np.flatnonzero(dones):
                 if infos[i].get("TimeLimit.truncated", False):
+                    truncated.append(int(i))
                     terminated[i] = False
                     # `new_obs` is the first observation of the next episode.
-                    new_obs[i] = infos[i]["terminal_observation"]
+                    arrived_at[i] = infos[i]["terminal_observation"]
+        states = observations.astype(np.int64) - start
+        indices = actions - int(self.action_space.start)
+        tables = self.policy.q_tables
         errors = q_learning_update(
-            self.q_table,
+            tables if self.gamma and self.target == "double" else tables[0],
             self.visits,
-            observations.astype(np.int64) - start,
-            actions - int(self.action_space.start),
+            states,
+            indices,
             rewards,
-            new_obs.astype(np.int64) - start,
+            arrived_at.astype(np.int64) - start,
             terminated,
             learning_rate=self.lr_schedule(self._current_progress_remaining),
             gamma=self.gamma,
+            bootstrap=self._bootstrap(new_obs, arrived_at, truncated),
         )
+        if len(tables) == 2 and not self.gamma:
+            # Where nothing is bootstrapped there is no bias to part them for: both learn it all.
+            tables[1, states, indices] = tables[0, states, indices]
         self._n_updates += len(errors)
         self._td_error_sum += float(np.abs(errors).sum())
         self._td_error_count += len(errors)
+
+    def _bootstrap(
+        self, new_obs: NDArray[Any], arrived_at: NDArray[Any], truncated: list[int]
+    ) -> Bootstrap:
+        """Return what the update bootstraps from; for SARSA, choose the next actions.
+
+        Args:
+            new_obs: (n_envs,), from which the next step is taken.
+            arrived_at: (n_envs,), the same but for the environments in `truncated`: there the last
+                observation of the episode that a time limit ended.
+            truncated: those environments' indices.
+        """
+        self._next_actions = None
+        if self.gamma and self.target == "sarsa":
+            self._next_actions, _ = self.predict(new_obs)
+            following = self._next_actions.copy()
+            if truncated:
+                following[truncated], _ = self.predict(arrived_at[truncated])
+            return TakenAction(following - int(self.action_space.start))
+        if self.gamma and self.target == "double":
+            return OtherTable(self._generator.integers(2, size=len(new_obs)))
+        if self.target == "expected-sarsa":
+            return ExpectedValue(self.exploration_rate)
+        return _GREATEST_VALUE
 
     def dump_logs(self) -> None:
         """Write the figures named in the class's docstring to the logger."""
@@ -395,172 +422,6 @@ class QLearning(BaseAlgorithm):
             record("train/td_error", self._td_error_sum / self._td_error_count)
         self._td_error_sum, self._td_error_count = 0.0, 0
         self.logger.dump(step=self.num_timesteps)
-
-    # --- State and files --------------------------------------------------------------------------
-
-    def get_state(self) -> dict[str, Any]:
-        """Return what learning has changed, as copies: arrays, numbers and the generator's state.
-
-        With the environment's own state, it lets another learner of the same hyperparameters go
-        on exactly where this one stands (but for the logged averages).
-        """
-        assert self._last_obs is None or isinstance(self._last_obs, np.ndarray)
-        return {
-            "q_table": self.q_table.copy(),
-            "visits": self.visits.copy(),
-            "generator": self._generator.bit_generator.state,
-            **{name: getattr(self, attribute) for name, attribute in _COUNTERS.items()},
-            "progress_remaining": self._current_progress_remaining,
-            "last_obs": None if self._last_obs is None else self._last_obs.tolist(),
-        }
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take over what `get_state` returned.
-
-        Raises:
-            ValueError: if the arrays do not fit the spaces, or something is missing or malformed.
-        """
-        for name in _ARRAYS:
-            own, given = getattr(self, name), state.get(name)
-            given = np.asarray(given)
-            if (given.shape, given.dtype) != (own.shape, own.dtype):
-                raise ValueError(
-                    f"{name} must be {own.dtype} of shape {own.shape}, "
-                    f"not {given.dtype} of shape {given.shape}"
-                )
-        try:
-            counters = {attribute: int(state[name]) for name, attribute in _COUNTERS.items()}
-            progress, last_obs = float(state["progress_remaining"]), state["last_obs"]
-            last_obs = None if last_obs is None else np.array(last_obs, dtype=np.int64)
-            if last_obs is not None and last_obs.shape != (self.n_envs,):
-                raise ValueError(
-                    f"{last_obs.size} last observations for {self.n_envs} environments"
-                )
-            self._generator.bit_generator.state = state["generator"]
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"not the state of a QLearning: {error!r}") from error
-        for attribute, count in counters.items():
-            setattr(self, attribute, count)
-        self._update_progress(progress)
-        self._last_obs = last_obs
-        for name in _ARRAYS:
-            getattr(self, name)[...] = state[name]
-
-    def save(self, path: Any, exclude: Any = None, include: Any = None) -> None:
-        """Save the learner as one safetensors file (`agents.model_file`), without pickle.
-
-        Hyperparameters, spaces, arrays, counters and the generator's state are kept; the
-        environment, ``tensorboard_log`` and ``verbose`` are not. Of a schedule that is none of
-        Stable-Baselines3's, only the name is, for `load` to ask for.
-
-        Args:
-            path: where to; ``.safetensors`` is added where there is no suffix. Callbacks that name
-                the file themselves may ask for ``.zip``: the content is the same.
-            exclude: as for `include`, must be None: the file holds what `load` needs.
-            include: see `exclude`.
-        """
-        if exclude is not None or include is not None:
-            raise ValueError("QLearning.save takes neither `exclude` nor `include`")
-        state = self.get_state()
-        arrays = {name: state.pop(name) for name in _ARRAYS}
-        config = {
-            "hyperparameters": {n: argument_to_json(getattr(self, n)) for n in _HYPERPARAMETERS},
-            "observation_space": space_to_json(self.observation_space),
-            "action_space": space_to_json(self.action_space),
-            "n_envs": self.n_envs,
-            "seed": self.seed,
-            "state": state,
-        }
-        write_model(path, algorithm=type(self).__name__, config=config, tensors=arrays)
-
-    @classmethod
-    def load(
-        cls,
-        path: Any,
-        env: Any = None,
-        device: th.device | str = "auto",
-        custom_objects: dict[str, Any] | None = None,
-        print_system_info: bool = False,
-        force_reset: bool = True,
-        **kwargs: Any,
-    ) -> Self:
-        """Load a learner; nothing in the file is executed.
-
-        Its random generator goes on where it stood. The environment is neither seeded nor reset,
-        unless ``seed`` is given.
-
-        Args:
-            path: as given to `save`.
-            env: to go on learning in; may have another number of environments. None for
-                predicting.
-            device: see the class.
-            custom_objects: schedules for the names in the file which are not of Stable-Baselines3:
-                ``{"package.module.function": function}``; or give ``learning_rate=function``.
-            print_system_info: print the present versions.
-            force_reset: reset the environment before learning goes on. False if it stands where
-                it stood when the learner was saved.
-            kwargs: arguments of the constructor that replace the saved ones.
-
-        Raises:
-            FileNotFoundError: if there is no such file.
-            ModelFileError: if the file is not a learner of this class, or uses a schedule that must
-                be given.
-            ValueError: if the spaces of `env` are not those of the learner.
-        """
-        if print_system_info:
-            get_system_info()
-        # Not for the constructor: it would send the environment back to its first episodes.
-        new_seed = kwargs.pop("seed", None)
-        file = read_model(path, algorithm=cls.__name__)
-        try:
-            saved = file.config["hyperparameters"]
-            arguments = {
-                name: argument_from_json(saved[name], custom_objects or {})
-                for name in _HYPERPARAMETERS
-                if name not in kwargs
-            }
-            observation_space = space_from_json(file.config["observation_space"])
-            action_space = space_from_json(file.config["action_space"])
-            n_envs, seed = file.config["n_envs"], file.config["seed"]
-            state = {**file.config["state"], **file.tensors}
-            if force_reset:
-                state["last_obs"] = None
-        except (KeyError, TypeError, RecursionError) as error:
-            raise ModelFileError(f"{path} is not a whole {cls.__name__}: {error!r}") from error
-        if env is not None:
-            env = cls._wrap_env(maybe_make_env(env, 0))
-            check_for_correct_spaces(env, observation_space, action_space)
-        model = cls(env=env, device=device, _init_setup_model=False, **arguments, **kwargs)
-        if env is None:
-            model.observation_space, model.action_space = observation_space, action_space  # type: ignore[assignment]
-            model.n_envs = n_envs
-        model._setup_model()
-        try:
-            model.set_state(state)
-        except ValueError as error:
-            raise ModelFileError(f"{path} is not a whole {cls.__name__}: {error}") from error
-        model.seed = seed if new_seed is None else new_seed
-        if new_seed is not None:
-            model.set_random_seed(new_seed)
-        return model
-
-    def set_parameters(
-        self,
-        load_path_or_dict: Any,
-        exact_match: bool = True,
-        device: th.device | str = "auto",
-    ) -> None:
-        """Take over the table from a saved learner's file, or from what `get_parameters` returned.
-
-        Args:
-            load_path_or_dict: path, or ``{"policy": state_dict}``.
-            exact_match: see Stable-Baselines3.
-            device: see the class.
-        """
-        if not isinstance(load_path_or_dict, dict):
-            tensors = read_model(load_path_or_dict, algorithm=type(self).__name__).tensors
-            load_path_or_dict = {"policy": {"_extra_state": th.from_numpy(tensors["q_table"])}}
-        super().set_parameters(load_path_or_dict, exact_match, device)
 
 
 def _is_tabular(policy: Any) -> bool:

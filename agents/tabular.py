@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 
+from agents.bootstrap import Bootstrap, GreatestValue
+
 # Up to so many transitions a plain loop is faster than arrays (tuned by us, with 16 to 1,000,000
 # states and 2 to 6 actions).
 SMALL_BATCH = 100
+_GREATEST_VALUE = GreatestValue()
 
 
 def q_learning_update(
@@ -27,6 +30,7 @@ def q_learning_update(
     *,
     learning_rate: float,
     gamma: float,
+    bootstrap: Bootstrap = _GREATEST_VALUE,
 ) -> NDArray[np.float64]:
     """Update `q_table` and `visits` in place by transitions as if they came one by one.
 
@@ -36,14 +40,15 @@ def q_learning_update(
         error = r + gamma * max(Q[s']) - Q[s, a]   (without Q[s'] where terminated)
         Q[s, a] += learning_rate * error
 
-    Hence a batch may repeat a pair of state and action, and bootstrap from a state that it updated
-    before. (Plain vectorised assignment would lose all but one of the repeated updates;
-    ``np.add.at`` would take the errors of all from the same old value, and overshoot.) The result
-    is that of the loop to the last bit, or up to rounding where over `SMALL_BATCH` transitions
-    repeat a pair.
+    `bootstrap` may put another value in the place of ``max(Q[s'])``. A batch may repeat a pair of
+    state and action, and bootstrap from a state that it updated before. (Plain vectorised
+    assignment would lose all but one of the repeated updates; ``np.add.at`` would take the errors
+    of all from the same old value, and overshoot.) The result is that of the loop to the last bit,
+    or up to rounding where over `SMALL_BATCH` transitions repeat a pair or bootstrap from a mean.
 
     Args:
-        q_table: (n_states, n_actions) float64, C-contiguous.
+        q_table: (n_states, n_actions) float64, C-contiguous; or two of them, (2, n_states,
+            n_actions), for `agents.bootstrap.OtherTable`.
         visits: (n_states, n_actions) int64, C-contiguous.
         states: (n,), from 0.
         actions: (n,), from 0.
@@ -52,46 +57,44 @@ def q_learning_update(
         terminated: (n,), False where a time limit alone ended the episode.
         learning_rate: in [0, 1].
         gamma: in [0, 1].
+        bootstrap: the value of the next state.
 
     Returns:
         (n,) float64, the temporal-difference errors.
     """
-    n, n_actions = len(states), q_table.shape[1]
+    n, n_actions = len(states), q_table.shape[-1]
     cells = states * n_actions + actions
     # A sum of ones is the same in any order; the values' updates are not.
     np.add.at(visits.reshape(-1), cells, 1)
+    cells = cells + bootstrap.tables(n) * visits.size
     targets = rewards.astype(np.float64)
-    bootstraps = ~terminated if gamma else np.zeros(n, dtype=bool)
-    if n <= SMALL_BATCH or (gamma and _reads_own_updates(states, next_states, bootstraps)):
+    goes_on = ~terminated if gamma else np.zeros(n, dtype=bool)
+    if n <= SMALL_BATCH or (gamma and _reads_own_updates(states, next_states, goes_on)):
         # A memoryview reads and writes single numbers several times as fast as an array.
         q = q_table.reshape(-1).data
         errors = []
-        for cell, target, row, bootstrap in zip(
-            cells.tolist(),
-            targets.tolist(),
-            (next_states * n_actions).tolist(),
-            bootstraps.tolist(),
-            strict=True,
-        ):
-            if bootstrap:
-                target += gamma * max(q[row : row + n_actions])
+        rows = (next_states * n_actions).tolist()
+        arrivals = zip(cells.tolist(), targets.tolist(), rows, goes_on.tolist(), strict=True)
+        for i, (cell, target, row, continues) in enumerate(arrivals):
+            if continues:
+                target += gamma * bootstrap.of_one(q, i, row, n_actions)
             error = target - q[cell]
             q[cell] += learning_rate * error
             errors.append(error)
         return np.array(errors)
     if gamma:
-        targets += np.where(bootstraps, gamma * q_table[next_states].max(axis=1), 0.0)
+        targets += np.where(goes_on, gamma * bootstrap.of_all(q_table, next_states), 0.0)
     return _update_at_once(q_table.reshape(-1), cells, targets, learning_rate)
 
 
 def _reads_own_updates(
-    states: NDArray[np.int64], next_states: NDArray[np.int64], bootstraps: NDArray[np.bool_]
+    states: NDArray[np.int64], next_states: NDArray[np.int64], goes_on: NDArray[np.bool_]
 ) -> bool:
     """Say whether a transition bootstraps from a state that an earlier one of the batch updates."""
     updated, first = np.unique(states, return_index=True)
     place = np.searchsorted(updated, next_states).clip(max=len(updated) - 1)
     earlier = (updated[place] == next_states) & (first[place] < np.arange(len(states)))
-    return bool((earlier & bootstraps).any())
+    return bool((earlier & goes_on).any())
 
 
 def _update_at_once(
@@ -130,21 +133,22 @@ def _update_at_once(
 
 
 class TabularPolicy(BasePolicy):
-    """The greedy policy of a table of action values.
+    """The greedy policy of a table of action values, or of the mean of two.
 
     Args:
         observation_space: the states.
         action_space: the actions.
         lr_schedule: not used; Stable-Baselines3 gives it to every policy.
         initial_value: of every cell.
+        n_tables: 1, or 2 for double Q-learning.
 
     Attributes:
-        q_table: (n_states, n_actions) float64.
+        q_tables: (n_tables, n_states, n_actions) float64.
     """
 
     observation_space: spaces.Discrete[Any]
     action_space: spaces.Discrete[Any]
-    q_table: NDArray[np.float64]
+    q_tables: NDArray[np.float64]
 
     def __init__(
         self,
@@ -153,38 +157,65 @@ class TabularPolicy(BasePolicy):
         lr_schedule: Schedule | None = None,
         *,
         initial_value: float = 0.0,
+        n_tables: int = 1,
     ) -> None:
         super().__init__(observation_space, action_space)
-        self.initial_value = initial_value
-        shape = (int(observation_space.n), int(action_space.n))
-        self.q_table = np.full(shape, initial_value, dtype=np.float64)
+        self.initial_value, self.n_tables = initial_value, n_tables
+        shape = (n_tables, int(observation_space.n), int(action_space.n))
+        self.q_tables = np.full(shape, initial_value, dtype=np.float64)
+
+    @property
+    def q_table(self) -> NDArray[np.float64]:
+        """The action values, (n_states, n_actions) float64.
+
+        Of one table it is the memory itself; of two it is their mean, which cannot be written to.
+        """
+        if self.n_tables == 1:
+            return self.memory
+        mean: NDArray[np.float64] = self.q_tables.mean(axis=0)
+        mean.flags.writeable = False
+        return mean
+
+    @property
+    def memory(self) -> NDArray[np.float64]:
+        """What is saved: one table, (n_states, n_actions), or (2, n_states, n_actions)."""
+        memory: NDArray[np.float64] = self.q_tables[0] if self.n_tables == 1 else self.q_tables
+        return memory
+
+    def action_values(self, states: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the action values of (n,) states from 0: (n, n_actions) float64, a copy."""
+        values: NDArray[np.float64] = self.q_tables[0][states]
+        if self.n_tables == 2:
+            values = (values + self.q_tables[1][states]) / 2
+        return values
 
     # An array rather than a buffer of torch, since even asking a tensor for its array takes as
     # long as the rest of a small step. Torch keeps this in the state dict as `_extra_state`.
     def get_extra_state(self) -> th.Tensor:
-        """Return the table for the state dict; as any tensor there, it is no copy."""
-        return th.from_numpy(self.q_table)
+        """Return the memory for the state dict; as any tensor there, it is no copy."""
+        return th.from_numpy(self.memory)
 
     def set_extra_state(self, state: th.Tensor) -> None:
-        """Take over the table of a state dict.
+        """Take over the memory of a state dict.
 
         Raises:
             ValueError: if it has another shape.
         """
-        if state.shape != self.q_table.shape:
-            raise ValueError(
-                f"q_table must be of shape {self.q_table.shape}, not {tuple(state.shape)}"
-            )
-        self.q_table[...] = state.numpy()
+        own = self.memory
+        if state.shape != own.shape:
+            raise ValueError(f"q_table must be of shape {own.shape}, not {tuple(state.shape)}")
+        own[...] = state.numpy()
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {
             "observation_space": self.observation_space,
             "action_space": self.action_space,
             "initial_value": self.initial_value,
+            "n_tables": self.n_tables,
         }
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         assert isinstance(observation, th.Tensor)
-        states = observation.long() - int(self.observation_space.start)
-        return th.from_numpy(self.q_table)[states].argmax(dim=1) + int(self.action_space.start)
+        states = observation.long().numpy() - int(self.observation_space.start)
+        greedy = self.action_values(states).argmax(axis=1)
+        return th.from_numpy(greedy) + int(self.action_space.start)

@@ -17,6 +17,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.dqn.policies import DQNPolicy
 
 from agents import plotting
+from agents.bootstrap import Target
 from agents.callbacks import RunLogger, StopOnInterrupt
 from agents.dueling_dqn import DuelingDQN
 from agents.evaluation import catalogue_figures, learner_policy
@@ -65,6 +66,12 @@ class QLearningSettings:
     """Exploration rate once the exploration fraction is over."""
     exploration_fraction: float = 0.5
     """Share of the training over which the exploration rate falls."""
+    initial_value: float = 0.0
+    """Of the whole table; above the attainable return, it makes the learner try every action."""
+    count_bonus: float = 0.0
+    """Weight of 1 / sqrt(visits) in the greedy choice while learning."""
+    target: Target = "q-learning"
+    """What to bootstrap from (no difference at discount 0)."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +151,14 @@ def make_learner(
     rate = settings.learning_rate
     if isinstance(settings, QLearningSettings):
         schedule = LinearSchedule(rate, settings.final_learning_rate, 1.0)
-        return QLearning(env=env, learning_rate=schedule, **common)
+        return QLearning(
+            env=env,
+            learning_rate=schedule,
+            initial_value=settings.initial_value,
+            count_bonus=settings.count_bonus,
+            target=settings.target,
+            **common,
+        )
     policy_kwargs: dict[str, Any] = {
         "net_arch": list(settings.net_arch),
         "optimizer_kwargs": {"fused": True},  # Adam in one call: an update takes a fifth less
