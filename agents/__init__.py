@@ -8,6 +8,7 @@ from agents.dueling_dqn import DuelingDQN
 from agents.policies import DuelingDQNPolicy, DuelingMultiInputPolicy
 from agents.q_learning import QLearning
 from agents.recommender import recommend, track_values
+from agents.replay import PrioritizedReplayBuffer
 from agents.runs import Run, RunError, load_run
 from agents.vec_env import GymVecEnv
 
@@ -16,6 +17,7 @@ __all__ = [
     "DuelingDQNPolicy",
     "DuelingMultiInputPolicy",
     "GymVecEnv",
+    "PrioritizedReplayBuffer",
     "QLearning",
     "Run",
     "RunError",

@@ -1,17 +1,15 @@
-"""Dueling DQN: Stable-Baselines3's DQN with dueling networks and, if wanted, double targets."""
+"""Dueling DQN: Stable-Baselines3's DQN, dueling, and if wanted double, prioritized and n-step."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch as th
 from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3.common.base_class import maybe_make_env
 from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import (
@@ -19,88 +17,67 @@ from stable_baselines3.common.type_aliases import (
     MaybeCallback,
     ReplayBufferSamples,
     Schedule,
-    TrainFreq,
 )
-from stable_baselines3.common.utils import check_for_correct_spaces, get_system_info
-from stable_baselines3.dqn import DQN
 from stable_baselines3.dqn.policies import DQNPolicy
 from torch.nn import functional as F
 
-from agents.model_file import (
-    ModelFileError,
-    read_model,
-    space_from_json,
-    space_to_json,
-    write_model,
-)
-from agents.policies import (
-    DuelingCnnPolicy,
-    DuelingDQNPolicy,
-    DuelingMultiInputPolicy,
-    argument_from_json,
-    argument_to_json,
-)
+from agents.n_step import end_trajectories, replay_buffer_arguments
+from agents.observations import Observations, n_rows, take, with_terminal_observations
+from agents.policies import DuelingCnnPolicy, DuelingDQNPolicy, DuelingMultiInputPolicy
+from agents.replay import PrioritizedReplayBuffer, PrioritizedSamples
+from agents.saved_dqn import SavedDQN
 
-Observations = NDArray[Any] | dict[str, NDArray[Any]]
-Samples = ReplayBufferSamples | DictReplayBufferSamples
+Samples = ReplayBufferSamples | DictReplayBufferSamples | PrioritizedSamples
 
 CHUNK = 16_384
 """Observations valued in one forward pass: many enough to hide its overhead, few enough for the
 activations to stay in the cache."""
 
-# Saved under these names, and arguments of the constructor. Left out on purpose: `tensorboard_log`
-# and `verbose`, since a stranger's file has no say in where this machine writes.
-_HYPERPARAMETERS = (
-    "policy",
-    "learning_rate",
-    "buffer_size",
-    "learning_starts",
-    "batch_size",
-    "tau",
-    "gamma",
-    "train_freq",
-    "gradient_steps",
-    "replay_buffer_class",
-    "replay_buffer_kwargs",
-    "optimize_memory_usage",
-    "n_steps",
-    "double",
-    "target_update_interval",
-    "exploration_fraction",
-    "exploration_initial_eps",
-    "exploration_final_eps",
-    "max_grad_norm",
-    "stats_window_size",
-    "policy_kwargs",
-)
-_COUNTERS = {  # name in the state -> attribute
-    "num_timesteps": "num_timesteps",
-    "episodes": "_episode_num",
-    "n_updates": "_n_updates",
-    "n_calls": "_n_calls",
-}
 
+class DuelingDQN(SavedDQN):
+    """DQN with dueling networks (Wang et al. 2016) and, if wanted, three other improvements.
 
-class DuelingDQN(DQN):
-    """DQN with dueling networks (Wang et al. 2016) and, if wanted, double targets.
+    Four switches that do not know each other, all of whose mixtures work on ``Box`` observations:
 
-    `DQN` of Stable-Baselines3 in everything but this:
-
-    - The policies are dueling (`agents.policies`). `DQNPolicy` as ``policy`` switches that off.
-    - ``double=True`` is double Q-learning (van Hasselt et al. 2016): the online network picks the
+    - Dueling is the network, ``policy``: the named ones are dueling (`agents.policies`), SB3's
+      `DQNPolicy` is not.
+    - Double is the target, ``double=True`` (van Hasselt et al. 2016): the online network picks the
       next action, the target network values it.
+    - Prioritized is the buffer, ``replay_buffer_class=agents.PrioritizedReplayBuffer`` (Schaul et
+      al. 2016, proportional): the loss is then weighed by its importance weights, and its beta
+      moves with the progress of `learn`.
+    - ``n_steps`` rewards are summed before bootstrapping, in SB3's `NStepReplayBuffer`, the
+      prioritized one, or another that takes ``n_steps`` (SB3 ignores them there). Returns are not
+      corrected for exploration, as in Rainbow (Hessel et al. 2018).
+
+    With `DQNPolicy`, and whatever ``n_steps``, `train` gives the same weights as SB3's, bit for
+    bit, when neither double nor prioritized.
+
+    `DQN` of Stable-Baselines3 in everything else but this:
+
     - Whether to explore is tossed for each environment by itself, and these coins and the random
-      actions are drawn from a generator that the learner owns. (The initial weights and the replay
-      batches come from the global generators of torch and numpy as in SB3, which ``seed`` seeds.)
+      actions are drawn from a generator that the learner owns, as are prioritized batches. (The
+      initial weights and uniform batches come from the global generators of torch and numpy as in
+      SB3, which ``seed`` seeds.)
     - With ``gamma=0``, a contextual bandit, no target is computed from the next observations.
+    - With n-step returns, an episode that `learn` breaks off by a reset counts as truncated.
     - A saved model is a safetensors file without pickle. `save_replay_buffer` does pickle: load a
       replay buffer only from where you trust.
 
-    With `DQNPolicy` and ``double=False``, `train` gives the same weights as SB3's, bit for bit.
+    Deviations from the papers:
+
+    1. Wang et al. multiply the gradient that enters the shared layers by 1/sqrt(2): here if
+       ``policy_kwargs=dict(rescale_gradients=True)``. Their clipping of the gradient's norm to 10
+       is the default.
+    2. All of them clip TD errors to [-1, 1] and use RMSProp; here the loss is Huber's, which has
+       the same gradient, and the optimiser Adam, as in SB3.
+    3. Schaul et al. clip the TD errors of priorities as well; here they are not clipped.
+    4. Schaul et al. divide the step size by 4 with priorities; here ``learning_rate`` is as given.
+    5. Schaul et al. combine priorities with double Q-learning; here ``double`` decides.
 
     Logged every `log_interval` episodes, as by SB3: ``rollout/ep_rew_mean``,
     ``rollout/ep_len_mean``, ``rollout/exploration_rate``, ``time/fps``, ``train/loss`` (mean Huber
-    loss of the last call of `train`), ``train/learning_rate``.
+    loss of the last call of `train`, importance weights included), ``train/learning_rate``.
 
     Args:
         policy: ``"MlpPolicy"``, ``"CnnPolicy"``, ``"MultiInputPolicy"`` (for ``Dict``
@@ -115,10 +92,11 @@ class DuelingDQN(DQN):
         train_freq: steps of the environments from one training to the next, or
             ``(n, "step" or "episode")``.
         gradient_steps: updates in a training; -1: as many as steps were taken.
-        replay_buffer_class: by default chosen by the observations and ``n_steps``.
-        replay_buffer_kwargs: further arguments of it.
+        replay_buffer_class: by default chosen by the observations and ``n_steps``;
+            `agents.PrioritizedReplayBuffer` for prioritized replay.
+        replay_buffer_kwargs: further arguments of it, for instance ``dict(alpha=0.5)``.
         optimize_memory_usage: see SB3's `ReplayBuffer`.
-        n_steps: rewards summed before bootstrapping.
+        n_steps: rewards summed before bootstrapping; 1 for ``Dict`` observations.
         double: double Q-learning targets.
         target_update_interval: steps from one target update to the next.
         exploration_fraction: share of the training over which the exploration rate falls linearly.
@@ -129,12 +107,14 @@ class DuelingDQN(DQN):
         tensorboard_log: folder for TensorBoard's files, none if None.
         policy_kwargs: arguments of the policy, see `agents.policies.DuelingDQNPolicy`.
         verbose: 0 for no output, 1 for info messages, 2 for debug messages.
-        seed: of the owned generator, of the environment, and of the global generators of Python,
-            numpy and torch. If None, the owned one is seeded by the operating system.
+        seed: of the owned generators (one explores, one draws prioritized batches), of the
+            environment, and of the global generators of Python, numpy and torch. If None, the owned
+            ones are seeded by the operating system.
         device: of the networks.
 
     Raises:
-        ValueError: if the actions do not count from 0, or no environment is given.
+        ValueError: if the actions do not count from 0, no environment is given, or the replay
+            buffer does not suit `n_steps`, the observations or `optimize_memory_usage`.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -218,14 +198,28 @@ class DuelingDQN(DQN):
                 f"the actions are columns of the network and count from 0, but the environment "
                 f"has {self.action_space}: shift them with gymnasium.wrappers.TransformAction"
             )
+        n_steps = self.n_steps
+        self.replay_buffer_kwargs = replay_buffer_arguments(
+            self.replay_buffer_class,
+            self.replay_buffer_kwargs,
+            observation_space=self.observation_space,
+            n_steps=n_steps,
+            gamma=self.gamma,
+        )
+        if self.replay_buffer_class is not None:
+            self.n_steps = 1  # or SB3 warns that n_steps is ignored, which it is no longer
         super()._setup_model()
+        self.n_steps = n_steps
+        self._seed_replay_buffer(self._replay_seed)
 
     def set_random_seed(self, seed: int | None = None) -> None:
-        """Seed the owned generator, the environment and, as SB3 does, the global generators."""
+        """Seed the owned generators, the environment and, as SB3 does, the global generators."""
         super().set_random_seed(seed)
-        # A child: the environment of the same seed draws from the sequence itself, and the coins
+        # Children: the environment of the same seed draws from the sequence itself, and the coins
         # must not repeat its draws.
-        self._generator = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
+        own, self._replay_seed = np.random.SeedSequence(seed).spawn(2)
+        self._generator = np.random.default_rng(own)
+        self._seed_replay_buffer(self._replay_seed)
 
     # --- Values and actions -----------------------------------------------------------------------
 
@@ -245,12 +239,12 @@ class DuelingDQN(DQN):
         if not isinstance(observations, dict):
             observations = np.asarray(observations)
         is_batch = self.policy.is_vectorized_observation(observations)
-        n = _n_rows(observations) if is_batch else 1
+        n = n_rows(observations) if is_batch else 1
         values = np.empty((n, int(self.action_space.n)), dtype=np.float32)
         with th.inference_mode():
             for start in range(0, n, CHUNK):
                 part = slice(start, start + CHUNK)
-                rows = _take(observations, part) if n > CHUNK else observations
+                rows = take(observations, part) if n > CHUNK else observations
                 tensor, _ = self.policy.obs_to_tensor(rows)
                 values[part] = self.q_net(tensor).cpu().numpy()
         return values
@@ -277,7 +271,7 @@ class DuelingDQN(DQN):
         if deterministic or self.exploration_rate <= 0:
             return self.policy.predict(observation, state, episode_start, deterministic)
         is_batch = self.policy.is_vectorized_observation(observation)
-        n = _n_rows(observation) if is_batch else 1
+        n = n_rows(observation) if is_batch else 1
         explores = self._generator.random(n) < self.exploration_rate
         actions = self._random_actions(n)
         if not explores.all():
@@ -338,6 +332,21 @@ class DuelingDQN(DQN):
             progress_bar,
         )
 
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        reset_num_timesteps: bool = True,
+        tb_log_name: str = "run",
+        progress_bar: bool = False,
+    ) -> tuple[int, BaseCallback]:
+        """Prepare `learn`; it resets the environment where the first condition holds."""
+        if (reset_num_timesteps or self._last_obs is None) and self.replay_buffer is not None:
+            end_trajectories(self.replay_buffer)
+        return super()._setup_learn(
+            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
+        )
+
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """Update the online network from replayed transitions.
 
@@ -345,14 +354,17 @@ class DuelingDQN(DQN):
             gradient_steps: how many updates.
             batch_size: transitions in each.
         """
-        assert self.replay_buffer is not None
+        buffer = self.replay_buffer
+        assert buffer is not None
+        if isinstance(buffer, PrioritizedReplayBuffer):
+            buffer.set_progress(1 - self._current_progress_remaining)
         self.policy.set_training_mode(True)
         optimizer = self.policy.optimizer
         self._update_learning_rate(optimizer)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         losses = []
         for _ in range(gradient_steps):
-            samples = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+            samples: Samples = buffer.sample(batch_size, env=self._vec_normalize_env)
             targets = self._targets(samples)
             values = self.q_net(samples.observations).gather(1, samples.actions.long())
             loss = self._loss(values, targets, samples)
@@ -360,6 +372,10 @@ class DuelingDQN(DQN):
             loss.backward()  # type: ignore[no-untyped-call]
             th.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
             optimizer.step()
+            if isinstance(buffer, PrioritizedReplayBuffer):
+                assert isinstance(samples, PrioritizedSamples)
+                errors = (targets - values.detach()).squeeze(1).cpu().numpy()
+                buffer.update_priorities(samples.indices, errors)
             losses.append(loss.detach())
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
@@ -383,6 +399,9 @@ class DuelingDQN(DQN):
 
     def _loss(self, values: th.Tensor, targets: th.Tensor, samples: Samples) -> th.Tensor:
         """Return the mean Huber loss of (batch, 1) values; `samples` are what they belong to."""
+        if isinstance(samples, PrioritizedSamples):
+            losses = F.smooth_l1_loss(values, targets, reduction="none")  # (batch, 1)
+            return (samples.weights * losses).mean()
         loss: th.Tensor = F.smooth_l1_loss(values, targets)
         return loss
 
@@ -401,7 +420,7 @@ class DuelingDQN(DQN):
             return
         ended = np.flatnonzero(dones)
         if len(ended):
-            next_obs = _with_terminal_observations(new_obs, ended, infos)
+            next_obs = with_terminal_observations(new_obs, ended, infos)
         else:
             # The buffer copies arrays, but may replace the entries of a dictionary.
             next_obs = dict(new_obs) if isinstance(new_obs, dict) else new_obs
@@ -417,232 +436,3 @@ class DuelingDQN(DQN):
             ended = np.flatnonzero(dones)
             infos, dones = [infos[i] for i in ended], dones[ended]
         super()._update_info_buffer(infos, dones)
-
-    # --- State and files --------------------------------------------------------------------------
-
-    def get_state(self) -> dict[str, Any]:
-        """Return what learning has changed but for the replay buffer, as copies.
-
-        Returns:
-            Counters and the generator's state, which JSON can say, and ``tensors``: the weights
-            (``policy.*``), the optimiser's moments (``optimizer.<parameter>.*``) and the present
-            observations (``last_obs``, or ``last_obs.<key>``), as arrays by name.
-        """
-        tensors = {f"policy.{name}": t for name, t in self.policy.state_dict().items()}
-        for index, moments in self.policy.optimizer.state_dict()["state"].items():
-            for name, moment in moments.items():
-                if moment is not None:
-                    tensors[f"optimizer.{index}.{name}"] = th.as_tensor(moment)
-        arrays = {name: t.detach().cpu().numpy().copy() for name, t in tensors.items()}
-        if isinstance(self._last_obs, dict):
-            arrays |= {f"last_obs.{key}": obs.copy() for key, obs in self._last_obs.items()}
-        elif self._last_obs is not None:
-            arrays["last_obs"] = self._last_obs.copy()
-        return {
-            **{name: getattr(self, attribute) for name, attribute in _COUNTERS.items()},
-            "progress_remaining": self._current_progress_remaining,
-            "exploration_rate": self.exploration_rate,
-            "generator": self._generator.bit_generator.state,
-            "tensors": arrays,
-        }
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take over what `get_state` returned.
-
-        Raises:
-            ValueError: if the arrays do not fit the networks, or something is missing or malformed.
-        """
-        try:
-            counters = {a: int(state[name]) for name, a in _COUNTERS.items()}
-            progress, rate = float(state["progress_remaining"]), float(state["exploration_rate"])
-            tensors = state["tensors"]
-            parameters = _parameters(tensors, self.policy.optimizer)
-            super().set_parameters(parameters, device=self.device)  # type: ignore[arg-type]
-            self._generator.bit_generator.state = state["generator"]
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise ValueError(f"not the state of this learner: {error}") from error
-        for attribute, count in counters.items():
-            setattr(self, attribute, count)
-        self._current_progress_remaining, self.exploration_rate = progress, rate
-        keyed = {key: tensors[f"last_obs.{key}"].copy() for key in _keys(tensors, "last_obs.")}
-        last_obs = tensors.get("last_obs")
-        self._last_obs = keyed or (None if last_obs is None else last_obs.copy())
-        if self._vec_normalize_env is not None and self._last_obs is not None:
-            self._last_original_obs = self._vec_normalize_env.get_original_obs()
-
-    def save(self, path: Any, exclude: Any = None, include: Any = None) -> None:
-        """Save the learner as one safetensors file (`agents.model_file`), without pickle.
-
-        Hyperparameters, spaces, weights, the optimiser's moments, counters and the generator's
-        state are kept; the replay buffer, the environment, ``tensorboard_log`` and ``verbose`` are
-        not. Schedules of SB3 and classes that the project, SB3 or torch have are kept by numbers
-        and names; of other objects only the name is, for `load` to ask for.
-
-        Args:
-            path: where to; ``.safetensors`` is added where there is no suffix. Callbacks that name
-                the file themselves may ask for ``.zip``: the content is the same.
-            exclude: as for `include`, must be None: the file holds what `load` needs.
-            include: see `exclude`.
-        """
-        if exclude is not None or include is not None:
-            raise ValueError("DuelingDQN.save takes neither `exclude` nor `include`")
-        state = self.get_state()
-        tensors = state.pop("tensors")
-        config = {
-            "hyperparameters": {n: argument_to_json(self._argument(n)) for n in _HYPERPARAMETERS},
-            "observation_space": space_to_json(self.observation_space),
-            "action_space": space_to_json(self.action_space),
-            "n_envs": self.n_envs,
-            "seed": self.seed,
-            "state": state,
-        }
-        write_model(path, algorithm=type(self).__name__, config=config, tensors=tensors)
-
-    def _argument(self, name: str) -> Any:
-        """Return an argument of the constructor as it was given."""
-        if name in self._given:
-            return self._given[name]
-        if name == "policy":
-            aliases = {policy: alias for alias, policy in self.policy_aliases.items()}
-            return aliases.get(self.policy_class, self.policy_class)
-        if name == "train_freq" and isinstance(self.train_freq, TrainFreq):
-            return self.train_freq.frequency, self.train_freq.unit.value
-        return getattr(self, "_stats_window_size" if name == "stats_window_size" else name)
-
-    @classmethod
-    def load(
-        cls,
-        path: Any,
-        env: Any = None,
-        device: th.device | str = "auto",
-        custom_objects: dict[str, Any] | None = None,
-        print_system_info: bool = False,
-        force_reset: bool = True,
-        **kwargs: Any,
-    ) -> Self:
-        """Load a learner; nothing in the file is executed.
-
-        Its random generator goes on where it stood. The replay buffer is empty. The environment is
-        neither seeded nor reset, nor are global generators seeded, unless ``seed`` is given.
-
-        Args:
-            path: as given to `save`.
-            env: to go on learning in; may have another number of environments. None for
-                predicting; then ``buffer_size=1`` saves the memory of the replay buffer.
-            device: of the networks.
-            custom_objects: objects for the names in the file which are not of the project, SB3 or
-                torch: ``{"package.module.Class": Class}``. As in SB3, names of arguments too.
-            print_system_info: print the present versions.
-            force_reset: reset the environment before learning goes on. False if it stands where
-                it stood when the learner was saved.
-            kwargs: arguments of the constructor that replace the saved ones.
-
-        Raises:
-            FileNotFoundError: if there is no such file.
-            ModelFileError: if the file is not a learner of this class, or uses a class that must
-                be given in `custom_objects`.
-            ValueError: if the spaces of `env` are not those of the learner.
-        """
-        if print_system_info:
-            get_system_info()
-        custom_objects = custom_objects or {}
-        given = {n: custom_objects[n] for n in _HYPERPARAMETERS if n in custom_objects} | kwargs
-        # Not for the constructor: it would send the environment back to its first episodes.
-        new_seed = given.pop("seed", None)
-        file = read_model(path, algorithm=cls.__name__)
-        try:
-            saved = file.config["hyperparameters"]
-            arguments = {
-                name: argument_from_json(saved[name], custom_objects)
-                for name in _HYPERPARAMETERS
-                if name not in given
-            }
-            observation_space = space_from_json(file.config["observation_space"])
-            action_space = space_from_json(file.config["action_space"])
-            n_envs, seed = file.config["n_envs"], file.config["seed"]
-            state = {**file.config["state"], "tensors": file.tensors}
-        except (KeyError, TypeError, RecursionError) as error:
-            raise ModelFileError(f"{path} is not a whole {cls.__name__}: {error!r}") from error
-        if env is not None:
-            env = cls._wrap_env(maybe_make_env(env, 0))
-            check_for_correct_spaces(env, observation_space, action_space)
-        model = cls(env=env, device=device, _init_setup_model=False, **arguments, **given)
-        if env is None:
-            model.observation_space, model.action_space = observation_space, action_space  # type: ignore[assignment]
-            model.n_envs = n_envs
-        model._setup_model()
-        try:
-            model.set_state(state)
-        except ValueError as error:
-            raise ModelFileError(f"{path} is not a whole {cls.__name__}: {error}") from error
-        model.seed = seed if new_seed is None else new_seed
-        if new_seed is not None:
-            model.set_random_seed(new_seed)
-        if force_reset:
-            model._last_obs = None
-        return model
-
-    def set_parameters(
-        self,
-        load_path_or_dict: Any,
-        exact_match: bool = True,
-        device: th.device | str = "auto",
-    ) -> None:
-        """Take over weights and moments from a saved learner, or from what `get_parameters` gave.
-
-        Args:
-            load_path_or_dict: path, or ``{"policy": state_dict, "policy.optimizer": state_dict}``.
-            exact_match: see Stable-Baselines3.
-            device: see Stable-Baselines3.
-        """
-        if not isinstance(load_path_or_dict, dict):
-            tensors = read_model(load_path_or_dict, algorithm=type(self).__name__).tensors
-            load_path_or_dict = _parameters(tensors, self.policy.optimizer)
-        super().set_parameters(load_path_or_dict, exact_match, device)
-
-
-def _n_rows(observations: Observations) -> int:
-    array = next(iter(observations.values())) if isinstance(observations, dict) else observations
-    return len(array)
-
-
-def _take(observations: Observations, rows: slice) -> Observations:
-    if isinstance(observations, dict):
-        return {key: array[rows] for key, array in observations.items()}
-    return observations[rows]
-
-
-def _with_terminal_observations(
-    observations: Observations, ended: NDArray[np.intp], infos: list[dict[str, Any]]
-) -> Observations:
-    """Return a copy with the last observations of the episodes that ended, not the next first."""
-    result = deepcopy(observations)
-    for i in ended:
-        terminal = infos[i].get("terminal_observation")
-        if terminal is None:
-            continue
-        if isinstance(result, dict):
-            for key, array in result.items():
-                array[i] = terminal[key]
-        else:
-            result[i] = terminal
-    return result
-
-
-def _keys(tensors: Mapping[str, Any], prefix: str) -> list[str]:
-    return [name.removeprefix(prefix) for name in tensors if name.startswith(prefix)]
-
-
-def _parameters(
-    tensors: Mapping[str, NDArray[Any]], optimizer: th.optim.Optimizer
-) -> dict[str, dict[str, Any]]:
-    """Return SB3's nested dictionary of state dicts from the arrays of `get_state`."""
-    # Copies, as an optimiser goes on writing into the moments that it is given.
-    weights = {name: th.tensor(tensors[f"policy.{name}"]) for name in _keys(tensors, "policy.")}
-    moments: dict[int, dict[str, th.Tensor]] = {}
-    for name in _keys(tensors, "optimizer."):
-        index, _, moment = name.partition(".")
-        moments.setdefault(int(index), {})[moment] = th.tensor(tensors[f"optimizer.{name}"])
-    # Groups hold hyperparameters, which this optimiser has from its own constructor.
-    groups = optimizer.state_dict()["param_groups"]
-    return {"policy": weights, "policy.optimizer": {"state": moments, "param_groups": groups}}

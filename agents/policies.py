@@ -229,6 +229,7 @@ class DuelingMultiInputPolicy(DuelingDQNPolicy):
 _NAMEABLE: dict[str, type] = {
     "agents.policies": DQNPolicy,
     "agents.extractors": BaseFeaturesExtractor,
+    "agents.replay": ReplayBuffer,
     "stable_baselines3.dqn.policies": DQNPolicy,
     "stable_baselines3.common.torch_layers": BaseFeaturesExtractor,
     "stable_baselines3.common.buffers": ReplayBuffer,
@@ -269,8 +270,8 @@ def argument_from_json(data: Any, custom_objects: Mapping[str, Any]) -> Any:
 
     Args:
         data: the description.
-        custom_objects: objects by name, for names which are not those of the project's own policies
-            and extractors, or of classes of torch or Stable-Baselines3.
+        custom_objects: objects by name, for names which are not those of the project's own
+            policies, extractors and replay buffers, or of classes of torch or Stable-Baselines3.
 
     Raises:
         ModelFileError: if a name is needed which is not in `custom_objects`, or the description

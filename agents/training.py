@@ -14,6 +14,7 @@ import torch as th
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import Figure, HParam, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.dqn.policies import DQNPolicy
 
 from agents import plotting
 from agents.callbacks import RunLogger, StopOnInterrupt
@@ -22,6 +23,7 @@ from agents.evaluation import catalogue_figures, learner_policy
 from agents.extractors import CodesExtractor
 from agents.progress import EVAL_TAGS, ProgressFile, read_progress
 from agents.q_learning import QLearning
+from agents.replay import PrioritizedReplayBuffer
 from agents.runs import (
     CONFIG,
     LEARNING_CURVE,
@@ -87,8 +89,14 @@ class DuelingDQNSettings:
     """Tracks judged at random before the first update."""
     gamma: float = 0.0
     """Discount: 0, since the next track does not depend on the action."""
+    dueling: bool = True
+    """Dueling network; if not, the same layers without its two streams."""
     double: bool = False
     """Double Q-learning targets (no difference at discount 0)."""
+    n_steps: int = 1
+    """Rewards summed before bootstrapping (no difference at discount 0)."""
+    prioritized: bool = False
+    """Prioritized replay instead of uniform."""
     target_update_interval: int = 1_000
     """Steps between two updates of the target network (no difference at discount 0)."""
     exploration_initial_eps: float = 1.0
@@ -145,6 +153,7 @@ def make_learner(
         policy_kwargs["features_extractor_class"] = CodesExtractor
         policy_kwargs["features_extractor_kwargs"] = {"embedding_dim": settings.embedding_dim}
     return DuelingDQN(
+        "MlpPolicy" if settings.dueling else DQNPolicy,
         env=env,
         learning_rate=LinearSchedule(rate, rate / 20, 1.0),
         batch_size=settings.batch_size,
@@ -153,6 +162,8 @@ def make_learner(
         buffer_size=settings.buffer_size,
         learning_starts=settings.learning_starts,
         double=settings.double,
+        n_steps=settings.n_steps,
+        replay_buffer_class=PrioritizedReplayBuffer if settings.prioritized else None,
         target_update_interval=settings.target_update_interval,
         policy_kwargs=policy_kwargs,
         device="cpu",
@@ -248,7 +259,7 @@ def mixed_states(tables: Tables) -> dict[str, float]:
 def _check_numbers(settings: RunSettings, timesteps: int) -> None:
     """Raise ``ValueError`` for a number that no run can be made with, naming it."""
     values = {**asdict(settings.learner), "timesteps": timesteps}
-    for name in ("timesteps", "n_envs", "batch_size", "gradient_steps", "buffer_size"):
+    for name in ("timesteps", "n_envs", "batch_size", "gradient_steps", "buffer_size", "n_steps"):
         if values.get(name, 1) < 1:
             raise ValueError(f"{name} must be at least 1, got {values[name]}")
     for name in ("learning_rate", "final_learning_rate"):

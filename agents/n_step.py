@@ -1,0 +1,72 @@
+"""n-step returns: what a learner's `n_steps` asks of its replay buffer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from gymnasium import spaces
+from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
+
+
+def replay_buffer_arguments(
+    buffer_class: type[ReplayBuffer] | None,
+    given: Mapping[str, Any],
+    *,
+    observation_space: spaces.Space[Any],
+    n_steps: int,
+    gamma: float,
+) -> dict[str, Any]:
+    """Return a replay buffer's arguments, with the learner's `n_steps` and `gamma` where it sums.
+
+    SB3 hands them over only to the buffer that it chooses by itself.
+
+    Args:
+        buffer_class: None leaves the choice to SB3.
+        given: the user's arguments of the buffer, which go before the learner's.
+        observation_space: the learner's.
+        n_steps: the learner's.
+        gamma: the learner's.
+
+    Raises:
+        ValueError: if such a buffer cannot sum `n_steps` rewards, or `given` contradicts it.
+    """
+    if n_steps < 1:
+        raise ValueError(f"n_steps must be at least 1, got {n_steps}")
+    own = given.get("n_steps", n_steps)
+    if n_steps > 1 and own != n_steps:
+        raise ValueError(f"n_steps={n_steps} contradicts replay_buffer_kwargs with n_steps={own}")
+    if n_steps > 1 and isinstance(observation_space, spaces.Dict):
+        raise ValueError(
+            f"n_steps={n_steps} needs a replay buffer that sums rewards, which Stable-Baselines3 "
+            f"has for plain observations only, not for {observation_space}: take n_steps=1, or "
+            "wrap the environment in gymnasium.wrappers.FlattenObservation"
+        )
+    if buffer_class is None:
+        return dict(given)
+    if issubclass(buffer_class, NStepReplayBuffer) or (
+        "n_steps" in inspect.signature(buffer_class).parameters
+    ):
+        return {"n_steps": n_steps, "gamma": gamma, **given}
+    if n_steps > 1:
+        raise ValueError(
+            f"n_steps={n_steps} would be ignored by {buffer_class.__name__}, which takes no "
+            "`n_steps`: use agents.replay.PrioritizedReplayBuffer, a subclass of "
+            "Stable-Baselines3's NStepReplayBuffer, or replay_buffer_class=None"
+        )
+    return dict(given)
+
+
+def end_trajectories(buffer: ReplayBuffer) -> None:
+    """Mark the newest transitions as truncated where they ended no episode.
+
+    To be called before the environments are reset in the middle of their episodes: an n-step return
+    would otherwise go on with the rewards of another episode. One-step targets stay as they are.
+    """
+    if not isinstance(buffer, NStepReplayBuffer) or not buffer.size():
+        return
+    newest = (buffer.pos - 1) % buffer.buffer_size
+    cut = buffer.dones[newest] == 0
+    buffer.dones[newest, cut] = 1
+    buffer.timeouts[newest, cut] = 1
