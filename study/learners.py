@@ -14,7 +14,6 @@ import torch as th
 from numpy.typing import NDArray
 from stable_baselines3 import DQN
 from stable_baselines3.common.vec_env import DummyVecEnv
-from stable_baselines3.dqn.policies import DQNPolicy
 
 from agents.training import DuelingDQNSettings, QLearningSettings, make_learner
 from agents.vec_env import GymVecEnv
@@ -49,34 +48,15 @@ Make = Callable[[Mapping[str, Any], int], Contestant]
 """From the arguments of `gym.make` (without the encoding) and a seed."""
 
 
-def dueling_dqn(
-    listener: Mapping[str, Any],
-    seed: int,
-    *,
-    dueling: bool = True,
-    double: bool = False,
-    prioritized: bool = False,
-    n_steps: int = 1,
-) -> Contestant:
+def dueling_dqn(listener: Mapping[str, Any], seed: int, **switches: Any) -> Contestant:
     """Return our DQN with the default settings of `train.py` but for the switches.
 
-    Without ``dueling`` its network has one stream, with the same features and hidden layers.
+    With ``dueling=False`` its network has one stream, with the same features and hidden layers.
     """
-    settings = replace(DuelingDQNSettings(), double=double)
-    switches: dict[str, Any] = {"n_steps": n_steps}
-    if not dueling:
-        switches["policy"] = DQNPolicy
-    if prioritized:
-        switches["replay_buffer_class"] = prioritized_replay_buffer()
+    settings = replace(DuelingDQNSettings(), **switches)
     env = _native(settings.encoding, settings.n_envs, listener)
-    learner = make_learner(settings, GymVecEnv(env), seed=seed, **switches)
+    learner = make_learner(settings, GymVecEnv(env), seed=seed)
     return Contestant(learner, env.unwrapped, learner.q_values)
-
-
-def prioritized_replay_buffer() -> type[Any]:
-    """Return the class of prioritized replay, with its default settings."""
-    found: type[Any] = importlib.import_module("agents.replay").PrioritizedReplayBuffer
-    return found
 
 
 def q_learning(listener: Mapping[str, Any], seed: int, *, encoding: str) -> Contestant:
@@ -171,15 +151,17 @@ LEARNERS: dict[str, Make] = {
 BASELINES = ("always-dislike", "genre-only")
 """Do not learn; `agents.baselines` has them."""
 
+OFF: dict[str, Any] = {"dueling": False, "double": False, "prioritized": False, "n_steps": 1}
+
 SWITCHES: dict[str, dict[str, Any]] = {
-    "none": {"dueling": False},
-    "dueling": {},
-    "double": {"dueling": False, "double": True},
-    "prioritized": {"dueling": False, "prioritized": True},
-    "n-step": {"dueling": False, "n_steps": 3},
-    "all": {"double": True, "prioritized": True, "n_steps": 3},
+    "none": OFF,
+    "dueling": {**OFF, "dueling": True},
+    "double": {**OFF, "double": True},
+    "prioritized": {**OFF, "prioritized": True},
+    "n-step": {**OFF, "n_steps": 3},
+    "all": {"dueling": True, "double": True, "prioritized": True, "n_steps": 3},
 }
-"""Variant of the ablation -> arguments of `dueling_dqn`."""
+"""Variant of the ablation -> settings of `DuelingDQNSettings`."""
 
 SAME_AT_DISCOUNT_0 = {"double": "none", "n-step": "none"}
 """Variant -> the one that it is bit for bit identical to at discount 0, where nothing is

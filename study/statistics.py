@@ -144,6 +144,30 @@ def improvement(
     return Estimate(probability_of_improvement(first, second), low, high, n_runs)
 
 
+def difference(
+    statistic: Statistic,
+    first: Sequence[Floats],
+    second: Sequence[Floats],
+    *,
+    generator: np.random.Generator,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """Return the first's statistic minus the second's, with its interval: both are resampled.
+
+    Only for uncensored scores: ``inf`` minus ``inf`` is not a number.
+    """
+    _check(first)
+    _check(second)
+    drawn = [
+        statistic(_resampled(first, generator)) - statistic(_resampled(second, generator))
+        for _ in range(resamples)
+    ]
+    low, high = _ends(np.array(drawn), level)
+    n_runs = sum(map(len, first)) + sum(map(len, second))
+    return Estimate(statistic(first) - statistic(second), low, high, n_runs)
+
+
 @dataclass(frozen=True)
 class Curve:
     """A statistic at each point of a grid, with pointwise intervals.
