@@ -5,22 +5,29 @@ used in one environment.
 """
 
 from agents.dueling_dqn import DuelingDQN
+from agents.linear_bandits import LinearThompson, LinUCB
+from agents.logistic_regression import OnlineLogisticRegression
 from agents.policies import DuelingDQNPolicy, DuelingMultiInputPolicy
 from agents.q_learning import QLearning
 from agents.recommender import recommend, track_values
 from agents.replay import PrioritizedReplayBuffer
 from agents.runs import Run, RunError, load_run
 from agents.vec_env import GymVecEnv
+from agents.vowpal_wabbit import VowpalWabbit
 
 __all__ = [
     "DuelingDQN",
     "DuelingDQNPolicy",
     "DuelingMultiInputPolicy",
     "GymVecEnv",
+    "LinUCB",
+    "LinearThompson",
+    "OnlineLogisticRegression",
     "PrioritizedReplayBuffer",
     "QLearning",
     "Run",
     "RunError",
+    "VowpalWabbit",
     "load_run",
     "recommend",
     "track_values",

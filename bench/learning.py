@@ -17,7 +17,7 @@ from bench import stock_dqn
 from bench.regret import LISTENER, REGRETS, Reached, RegretClock, notebooks_listener
 from bench.report import Asked, Row
 from bench.timing import Options, in_turn
-from bench.vowpal_wabbit import ARGUMENTS, DANCEABILITY_BINS, train_vowpal_wabbit
+from bench.vowpal_wabbit import NAME, train_vowpal_wabbit
 
 _LAST = REGRETS[-1]
 
@@ -60,7 +60,7 @@ def dqn_against_vowpal_wabbit(options: Options) -> Iterator[Row]:
                 continue
             yield Row(
                 f"DuelingDQN, default settings: {what} to relative regret {regret:.1%}",
-                f"Vowpal Wabbit, {ARGUMENTS}, {DANCEABILITY_BINS} danceability bins",
+                NAME,
                 unit,
                 [reached.spent(regret, unit) for reached in ours],
                 [reached.spent(regret, unit) for reached in theirs],

@@ -15,6 +15,7 @@ import torch as th
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 
+from agents.bandits import ContextualBandit
 from bench.report import SkippedError
 from bench.timing import Options
 from music_env.tables import OverTables
@@ -95,7 +96,9 @@ def relative_regret(scores: NDArray[np.float64], likes: NDArray[np.bool_]) -> fl
 
 
 class RegretClock(BaseCallback):
-    """Checks the greedy policy of a DQN on every track; stops once the regret is small enough.
+    """Checks the greedy policy on every track; stops once the regret is small enough.
+
+    The learner is a DQN or a `ContextualBandit`.
 
     Args:
         env: holds the tracks and their scores.
@@ -119,9 +122,12 @@ class RegretClock(BaseCallback):
         start = time.process_time()
         learning = start - self._start - self._checking
         self._next = self.num_timesteps + self._every
-        with th.inference_mode():
-            values = self.model.q_net(self._rows)  # type: ignore[attr-defined]
-        likes = (values[:, 1] > values[:, 0]).numpy()
+        if isinstance(self.model, ContextualBandit):
+            values = self.model.q_values(self._rows.numpy())
+        else:  # SB3's own has no `q_values`
+            with th.inference_mode():
+                values = self.model.q_net(self._rows).numpy()  # type: ignore[attr-defined]
+        likes = values[:, 1] > values[:, 0]
         self.reached.note(relative_regret(self._scores, likes), learning, self.num_timesteps)
         self._checking += time.process_time() - start
         return not self.reached.done and learning < self._cap
