@@ -7,6 +7,7 @@ python -m study report                  # docs/results.md and its figures, from 
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -18,7 +19,8 @@ from typing import Annotated, Literal
 import tyro
 
 from bench.listeners import DEEZER
-from bench.report import ROOT
+from bench.report import ROOT, machine
+from study.tasks import MACHINE
 
 TABLES = ROOT / "docs" / "study"
 RESULTS = ROOT / "docs" / "results.md"
@@ -93,6 +95,10 @@ def run(arguments: Run) -> int:
             "out (--deezer FILE says where it is)",
             file=sys.stderr,
         )
+    if not arguments.dry:
+        arguments.tables.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(machine(), ensure_ascii=False, indent=1)
+        (arguments.tables / MACHINE).write_text(text + "\n", encoding="utf-8")
     n_failed = n_tasks = 0
     for suite in arguments.suites:
         tasks = [

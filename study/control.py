@@ -1,4 +1,4 @@
-"""Tasks on environments that everybody knows: our DQN against Stable-Baselines3's, and its switches.
+"""Tasks on environments that everybody knows: our DQN against SB3's, and its switches.
 
 Both sides have the same hyperparameters, those that rl-zoo3 has tuned for SB3's DQN, and take the
 same steps. The optimiser is SB3's Adam in its fused form for both: the same sums in one call.

@@ -1,4 +1,4 @@
-"""From rows to numbers: times to a regret, curves on a common grid, scores; no statistics, no plots.
+"""From rows to numbers: times to a regret, curves on a common grid, scores; no statistics.
 
 A regret that a run did not reach within its budget is *censored*: its time is ``inf`` here, is
 shown as more than the budget, and counts as later than every time that was reached.
@@ -37,8 +37,19 @@ def time_to(curve: Mapping[str, Sequence[float]], regret: float, unit: str = "tr
     return float("inf")
 
 
+def time_settled(curve: Mapping[str, Sequence[float]], regret: float) -> float:
+    """Return after how many judged tracks a run was at a regret or below for good.
+
+    That is the first check from which on all are; ``inf`` where the last one is not. A run can be
+    seen at a regret earlier (`time_to`), and leave it again.
+    """
+    above = np.flatnonzero(np.asarray(curve["regret"]) > regret)
+    first = int(above[-1]) + 1 if len(above) else 0
+    return float(curve["tracks"][first]) if first < len(curve["tracks"]) else float("inf")
+
+
 def on_grid(at: Sequence[float], values: Sequence[float], grid: Floats) -> Floats:
-    """Return a run's curve at the points of a grid: at each, the value of the last check until then.
+    """Return a run's curve on a grid: at each point, the value of the last check until then.
 
     Before the first check it is that check's value. After the last it is the last one's: a run that
     was ended early had regret 0 in all of its last checks.

@@ -1,4 +1,4 @@
-"""Tasks on MusicRec-v0: regret while learning (also the ablation's), decisions on held-out tracks."""
+"""Tasks on MusicRec-v0: regret while learning, in the ablation too; held-out tracks."""
 
 from __future__ import annotations
 

@@ -10,16 +10,13 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from bench.report import markdown_table
-from study import plots, report_control, report_musicrec
-from study.report_musicrec import Statistics
+from study import plots, report_control, report_held_out, report_regret, report_switches
+from study.intervals import Statistics
 from study.statistics import LEVEL
 from study.table import read_rows
-from study.tasks import Row
+from study.tasks import MACHINE, Row
 
 SUITES = ("musicrec", "ablation", "generalisation", "control", "control-ablation")
-
-MACHINE = "machine.json"
-"""Beside the tables: what the last runs were made on, as pairs of a name and a text."""
 
 
 def write_report(tables: Path, out: Path, *, resamples: int) -> list[Path]:
@@ -54,11 +51,12 @@ def write_report(tables: Path, out: Path, *, resamples: int) -> list[Path]:
         "`python -m study run` fills; do not edit it.",
         "",
         "Numbers are over runs that differ by the seed, with "
-        f"{LEVEL:.0%} intervals by a stratified bootstrap ({resamples:,} resamples, runs drawn "
-        "within each listener or environment). *IQM* is the mean of the middle half of all runs. The "
-        "*probability of improvement* is that of a run of the one being better than a run of the "
-        "other on the same listener or environment; ties count half (Agarwal et al. 2021). Where its "
-        "interval holds 0.5, the two are not told apart. Seconds are processor time of one thread.",
+        f"{LEVEL * 100:.0f} % intervals by a stratified bootstrap ({resamples:,} resamples, runs "
+        "drawn within each listener or environment). *IQM* is the mean of the middle half of all "
+        "runs. The *probability of improvement* is that of a run of the one being better than "
+        "a run of the other on the same listener or environment; ties count half (Agarwal et al. "
+        "2021). Where its interval holds 0.5, the two are not told apart. Seconds are processor "
+        "time of one thread.",
         "",
         *sections,
         *_failures(failed),
@@ -75,23 +73,23 @@ def _sections(done: dict[str, list[Row]], how: Statistics) -> tuple[list[str], d
     lines: list[str] = []
     figures: dict[str, Any] = {}
     if own := done.get("musicrec"):
-        figures |= report_musicrec.regret_figures(own, how)
+        figures |= report_regret.regret_figures(own, how)
         lines += ["## MusicRec: judged tracks and seconds to a regret", ""]
-        lines += [report_musicrec.REGRET_METHOD, ""]
+        lines += [report_regret.REGRET_METHOD, ""]
         lines += ["![Regret against judged tracks](results_regret.png)", ""]
         lines += ["![Judged tracks to 1 % regret](results_tracks.png)", ""]
-        lines += report_musicrec.regret_section(own, how)
+        lines += report_regret.regret_section(own, how)
     if own := done.get("ablation"):
         lines += ["## MusicRec: the switches of the dueling DQN", ""]
-        lines += report_musicrec.ablation_section(own, how)
+        lines += report_switches.ablation_section(own, how)
     if own := done.get("generalisation"):
         lines += ["## MusicRec: tracks held out from training", ""]
         lines += [
-            "Trained on a random 80 % of the tracks, judged on the other 20 %; the split differs by "
-            "seed. IQM [95 % interval] over the seeds; what concerns states is pooled.",
+            "Trained on a random 80 % of the tracks, judged on the other 20 %; the split differs "
+            "by seed. IQM [95 % interval] over the seeds; what concerns states is pooled.",
             "",
         ]
-        lines += report_musicrec.generalisation_section(own, how)
+        lines += report_held_out.generalisation_section(own, how)
     if own := done.get("control"):
         figures["results_control.png"] = report_control.control_figure(own, how)
         lines += ["## CartPole, Acrobot, LunarLander", "", report_control.METHOD, ""]
@@ -101,7 +99,7 @@ def _sections(done: dict[str, list[Row]], how: Statistics) -> tuple[list[str], d
         figures["results_switches.png"] = report_control.control_figure(own, how)
         lines += ["## CartPole: the switches of the dueling DQN", ""]
         lines += ["![Returns against steps, by switch](results_switches.png)", ""]
-        lines += report_control.control_ablation_section(own, how)
+        lines += report_switches.control_ablation_section(own, how)
     return lines, figures
 
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from bench.report import markdown_table
 from study import metrics, plots, statistics
 from study.control import CONTROL, OURS, RANDOM, STOCK
+from study.intervals import Statistics
 from study.metrics import Group, grouped
-from study.report_musicrec import Statistics
 from study.statistics import Estimate
 from study.tasks import Row
 from study.wording import bounded, listed, share, sign, told_apart
 
 METHOD = (
-    "Both sides have rl-zoo3's hyperparameters for SB3's DQN, tuned for it and not for ours, and take "
-    "the same steps. Greedy policy, evaluated at ten points of the training on the same 20 "
+    "Both sides have rl-zoo3's hyperparameters for SB3's DQN, tuned for it and not for ours, and "
+    "take the same steps. Greedy policy, evaluated at ten points of the training on the same 20 "
     "episodes, at the end on 100. *Area*: the mean of the ten evaluations. *Normalised*: 0 for a "
     "random policy (measured), 1 for Gymnasium's `reward_threshold`."
 )
@@ -51,7 +54,7 @@ def control_section(rows: Sequence[Row], how: Statistics) -> list[str]:
                 "" if name == RANDOM else bounded(how.of(statistics.iqm, _group(mine, _area)))
             )
             where = f"{environment}, {steps:,} steps"
-            table.append((where, name, str(len(mine)), *cells, _seconds(mine)))
+            table.append((where, name, str(len(mine)), *cells, seconds(mine)))
         verdicts[environment] = _verdicts(own, how)
     headings = ("environment", "learner", "runs", "final return", "area", "processor time [s]")
     lines = [
@@ -62,13 +65,13 @@ def control_section(rows: Sequence[Row], how: Statistics) -> list[str]:
         *_stopped_short(done, environments),
     ]
     for environment, found in verdicts.items():
-        for measure, (gap, chance) in found.items():
+        for measure, (higher, chance) in found.items():
             word = told_apart(
                 chance, ("better than", "worse than", "not told apart by these runs from")
             )
             lines.append(
                 f"- {environment}, {measure}: {OURS} is {word} {STOCK}; IQM higher by "
-                f"{bounded(gap)}, higher in a run with probability {share(chance)}."
+                f"{bounded(higher)}, higher in a run with probability {share(chance)}."
             )
     lines += ["", *_summary(verdicts), *_normalised(done, environments, how)]
     return lines
@@ -77,21 +80,20 @@ def control_section(rows: Sequence[Row], how: Statistics) -> list[str]:
 def _verdicts(rows: Sequence[Row], how: Statistics) -> dict[str, tuple[Estimate, Estimate]]:
     found = {}
     for measure, function in MEASURES.items():
-        groups = [
-            _group([row for row in rows if row["learner"] == name], function)
-            for name in (OURS, STOCK)
-        ]
+        groups = [of_learner(rows, name, function) for name in (OURS, STOCK)]
         if all(groups):
-            found[measure] = (_gap(*groups, how), how.larger(*groups))
+            ours, theirs = groups
+            found[measure] = (gap(ours, theirs, how), how.larger(ours, theirs))
     return found
 
 
-def _gap(first: Group, second: Group, how: Statistics) -> Estimate:
+def gap(first: Group, second: Group, how: Statistics) -> Estimate:
+    """Return how much higher the first's IQM is, for the same cases."""
     return statistics.difference(
         statistics.iqm,
         [first[case] for case in first],
         [second[case] for case in first],
-        **how.arguments(),  # type: ignore[arg-type]
+        **how.arguments(),
     )
 
 
@@ -101,10 +103,10 @@ def _summary(verdicts: dict[str, dict[str, tuple[Estimate, Estimate]]]) -> list[
         gaps = {name: found[measure][0] for name, found in verdicts.items() if measure in found}
         if not gaps:
             continue
-        higher = [name for name, gap in gaps.items() if gap.value >= 0]
-        surely = {way: [n for n, gap in gaps.items() if sign(gap) == way] for way in (1, -1)}
+        no_lower = [name for name, by in gaps.items() if by.value >= 0]
+        surely = {way: [n for n, by in gaps.items() if sign(by) == way] for way in (1, -1)}
         lines.append(
-            f"IQM of the {measure}: ours is no lower on {listed(higher) or 'none'}, of "
+            f"IQM of the {measure}: ours is no lower on {listed(no_lower) or 'none'}, of "
             f"{len(gaps)} environments; the interval of the difference lies above 0 on "
             f"{listed(surely[1]) or 'none'}, below 0 on {listed(surely[-1]) or 'none'}."
         )
@@ -134,10 +136,10 @@ def _normalised(rows: Sequence[Row], environments: Sequence[str], how: Statistic
             ),
         )
     chance = how.larger(groups[OURS], groups[STOCK])
-    scores = [f"{name} {bounded(how.of(statistics.iqm, group))}" for name, group in groups.items()]
+    scores = [f"{name} {bounded(how.of(statistics.iqm, own))}" for name, own in groups.items()]
     return [
-        f"All environments together, normalised final return, IQM: {listed(scores)}; probability of "
-        f"improvement {share(chance)}.",
+        f"All environments together, normalised final return, IQM: {listed(scores)}; probability "
+        f"of improvement {share(chance)}.",
         "",
     ]
 
@@ -157,50 +159,7 @@ def _stopped_short(rows: Sequence[Row], environments: Sequence[str]) -> list[str
     ]
 
 
-def control_ablation_section(rows: Sequence[Row], how: Statistics) -> list[str]:
-    """Return the section on the switches."""
-    done = [row for row in rows if row["status"] == "done"]
-    names = list(dict.fromkeys(row["learner"] for row in done))
-    table, lines = [], []
-    for name in names:
-        cells = []
-        for function in MEASURES.values():
-            group, none = (
-                _group([row for row in done if row["learner"] == who], function)
-                for who in (name, "none")
-            )
-            cells.append(bounded(how.of(statistics.iqm, group)))
-            cells.append(share(how.larger(group, none)) if name != "none" and none else "")
-        mine = [row for row in done if row["learner"] == name]
-        table.append((name, str(len(mine)), *cells, _seconds(mine)))
-    headings = ("switches", "runs")
-    for measure in MEASURES:
-        headings += (measure, "above none")
-    lines += [
-        f"{listed(sorted({row['case'] for row in done}))}, IQM [95 % interval], and the probability "
-        "that a run is above one without switches:",
-        "",
-        *markdown_table((*headings, "processor time [s]"), table),
-        "",
-    ]
-    if {"none", "dueling"} <= set(names):
-        for measure, function in MEASURES.items():
-            with_it, without = (
-                _group([row for row in done if row["learner"] == who], function)
-                for who in ("dueling", "none")
-            )
-            chance = how.larger(with_it, without)
-            word = told_apart(chance, ("better", "worse", "not told apart from none"))
-            lines.append(
-                f"- The dueling architecture against the same network without it, {measure}: {word}; "
-                f"IQM higher by {bounded(_gap(with_it, without, how))}, higher in a run with "
-                f"probability {share(chance)}."
-            )
-        lines.append("")
-    return lines
-
-
-def control_figure(rows: Sequence[Row], how: Statistics) -> object:
+def control_figure(rows: Sequence[Row], how: Statistics) -> Figure:
     """Return the curves of greedy returns, a panel for each environment."""
     panels: dict[str, dict[str, statistics.Curve]] = {}
     for row in rows:
@@ -214,12 +173,21 @@ def control_figure(rows: Sequence[Row], how: Statistics) -> object:
         steps = max(row["budget"] for row in own)
         n_points = min(len(row["curve"]["steps"]) for row in own)
         grid = np.linspace(steps / n_points, steps, n_points)
-        found = grouped(own, lambda row: np.array(row["curve"]["return"][-n_points:]))
+        found = grouped(own, partial(_last_points, n_points))
         for name, group in found.items():
             curves[name] = statistics.efficiency_curve(
                 list(group.values()), grid, **how.arguments()
-            )  # type: ignore[arg-type]
+            )
     return plots.return_curves(panels, {name: setting.solved for name, setting in CONTROL.items()})
+
+
+def _last_points(n_points: int, row: Row) -> Any:
+    return np.array(row["curve"]["return"][-n_points:])
+
+
+def of_learner(rows: Sequence[Row], learner: str, measure: Callable[[Row], float]) -> Group:
+    """Return case -> (n_runs,) a measure of one learner's runs."""
+    return grouped(rows, measure).get(learner, {})
 
 
 def _group(rows: Sequence[Row], function: Callable[[Row], float]) -> Group:
@@ -227,6 +195,7 @@ def _group(rows: Sequence[Row], function: Callable[[Row], float]) -> Group:
     return next(iter(found.values()), {})
 
 
-def _seconds(rows: Sequence[Row]) -> str:
+def seconds(rows: Sequence[Row]) -> str:
+    """Return the median processor time of training, [s], or nothing where nothing was trained."""
     middle = float(np.median([row["curve"]["seconds"][-1] for row in rows]))
     return f"{middle:.0f}" if middle else ""

@@ -22,7 +22,8 @@ import scipy.stats
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Statistic = Callable[[Sequence[Floats]], float]
+Statistic = Callable[[Sequence[Floats]], Floats]
+"""From each task's (..., n_runs) to (...): so that many resamples are one call."""
 
 RESAMPLES = 2_000
 """Bootstrap resamples, as in Agarwal et al. (2021), section 4.2."""
@@ -48,30 +49,33 @@ class Estimate:
     n_runs: int
 
 
-def iqm(scores: Sequence[Floats]) -> float:
+def iqm(scores: Sequence[Floats]) -> Floats:
     """Return the interquartile mean: of the middle half of all runs of all tasks, pooled.
 
     Args:
-        scores: for each task (n_runs,).
+        scores: for each task (..., n_runs).
+
+    Returns:
+        (...).
     """
-    pooled = np.concatenate(scores)
-    return float(scipy.stats.trim_mean(pooled, 0.25))
+    pooled = np.concatenate(scores, axis=-1)
+    return np.asarray(scipy.stats.trim_mean(pooled, 0.25, axis=-1))
 
 
-def median(scores: Sequence[Floats]) -> float:
+def median(scores: Sequence[Floats]) -> Floats:
     """Return the median of all runs of all tasks, pooled; ``inf`` counts as the largest.
 
-    Of an even number of runs it is the mean of the middle two.
+    Of an even number of runs it is the mean of the middle two. Shapes as for `iqm`.
     """
-    return float(np.median(np.concatenate(scores)))
+    return np.asarray(np.median(np.concatenate(scores, axis=-1), axis=-1))
 
 
-def mean(scores: Sequence[Floats]) -> float:
-    """Return the mean over the tasks of the mean over each task's runs."""
-    return float(np.mean([np.mean(task) for task in scores]))
+def mean(scores: Sequence[Floats]) -> Floats:
+    """Return the mean over the tasks of the mean over each task's runs. Shapes as for `iqm`."""
+    return np.asarray(np.mean([task.mean(axis=-1) for task in scores], axis=0))
 
 
-def probability_of_improvement(first: Sequence[Floats], second: Sequence[Floats]) -> float:
+def probability_of_improvement(first: Sequence[Floats], second: Sequence[Floats]) -> Floats:
     """Return the probability that a run of the first beats one of the second on the same task.
 
     Mean over the tasks of the Mann-Whitney statistic: the share of all pairs of runs in which the
@@ -79,8 +83,12 @@ def probability_of_improvement(first: Sequence[Floats], second: Sequence[Floats]
     tie.
 
     Args:
-        first: for each task (n_runs,), larger is better (hand in negative values where smaller is).
+        first: for each task (..., n_runs), larger is better (hand in negative values where smaller
+            is).
         second: the same for the same tasks in the same order; run counts may differ.
+
+    Returns:
+        (...).
 
     Raises:
         ValueError: if they have different numbers of tasks, or none.
@@ -92,10 +100,10 @@ def probability_of_improvement(first: Sequence[Floats], second: Sequence[Floats]
         )
     shares = []
     for ours, theirs in zip(first, second, strict=True):
-        larger = (ours[:, None] > theirs[None, :]).mean()
-        equal = (ours[:, None] == theirs[None, :]).mean()
+        larger = (ours[..., :, None] > theirs[..., None, :]).mean(axis=(-2, -1))
+        equal = (ours[..., :, None] == theirs[..., None, :]).mean(axis=(-2, -1))
         shares.append(larger + equal / 2)
-    return float(np.mean(shares))
+    return np.asarray(np.mean(shares, axis=0))
 
 
 def estimate(
@@ -119,9 +127,8 @@ def estimate(
         ValueError: if a task has no run, or there is no task.
     """
     _check(scores)
-    drawn = [statistic(_resampled(scores, generator)) for _ in range(resamples)]
-    low, high = _ends(np.array(drawn), level)
-    return Estimate(statistic(scores), low, high, sum(map(len, scores)))
+    low, high = _ends(statistic(_resampled(scores, generator, resamples)), level)
+    return Estimate(float(statistic(scores)), low, high, sum(map(len, scores)))
 
 
 def improvement(
@@ -135,13 +142,12 @@ def improvement(
     """Return `probability_of_improvement` with its interval: both sides are resampled."""
     _check(first)
     _check(second)
-    drawn = [
-        probability_of_improvement(_resampled(first, generator), _resampled(second, generator))
-        for _ in range(resamples)
-    ]
-    low, high = _ends(np.array(drawn), level)
+    drawn = probability_of_improvement(
+        _resampled(first, generator, resamples), _resampled(second, generator, resamples)
+    )
+    low, high = _ends(drawn, level)
     n_runs = sum(map(len, first)) + sum(map(len, second))
-    return Estimate(probability_of_improvement(first, second), low, high, n_runs)
+    return Estimate(float(probability_of_improvement(first, second)), low, high, n_runs)
 
 
 def difference(
@@ -159,13 +165,11 @@ def difference(
     """
     _check(first)
     _check(second)
-    drawn = [
-        statistic(_resampled(first, generator)) - statistic(_resampled(second, generator))
-        for _ in range(resamples)
-    ]
-    low, high = _ends(np.array(drawn), level)
+    ours = statistic(_resampled(first, generator, resamples))
+    theirs = statistic(_resampled(second, generator, resamples))
+    low, high = _ends(ours - theirs, level)
     n_runs = sum(map(len, first)) + sum(map(len, second))
-    return Estimate(statistic(first) - statistic(second), low, high, n_runs)
+    return Estimate(float(statistic(first) - statistic(second)), low, high, n_runs)
 
 
 @dataclass(frozen=True)
@@ -206,19 +210,29 @@ def efficiency_curve(
         resamples: how many are drawn.
     """
     _check(curves)
+    places = [_places(len(task), generator, resamples) for task in curves]
+    # A point at a time: all of them at once would be gigabytes.
     drawn = np.stack(
         [
-            scipy.stats.trim_mean(np.concatenate(_resampled(curves, generator)), 0.25, axis=0)
-            for _ in range(resamples)
-        ]
+            iqm([task[:, i][where] for task, where in zip(curves, places, strict=True)])
+            for i in range(len(at))
+        ],
+        axis=1,
     )  # (resamples, n_points)
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    value = scipy.stats.trim_mean(np.concatenate(curves), 0.25, axis=0)
+    value = iqm([task.T for task in curves])
     return Curve(np.asarray(at, dtype=np.float64), value, low, high)
 
 
-def _resampled(scores: Sequence[Floats], generator: np.random.Generator) -> list[Floats]:
-    return [task[generator.integers(len(task), size=len(task))] for task in scores]
+def _resampled(
+    scores: Sequence[Floats], generator: np.random.Generator, resamples: int
+) -> list[Floats]:
+    """Return for each task (resamples, n_runs)."""
+    return [task[_places(len(task), generator, resamples)] for task in scores]
+
+
+def _places(n_runs: int, generator: np.random.Generator, resamples: int) -> NDArray[np.int64]:
+    return generator.integers(n_runs, size=(resamples, n_runs))
 
 
 def _ends(drawn: Floats, level: float) -> tuple[float, float]:

@@ -9,6 +9,9 @@ from typing import Any
 Row = dict[str, Any]
 """What JSON can say: the task's key, ``status`` ("done" or "failed"), and what was measured."""
 
+MACHINE = "machine.json"
+"""File beside the tables: what the last runs were made on, as pairs of a name and a text."""
+
 Key = tuple[str, str, str, int, int]
 
 KEY = ("suite", "learner", "case", "seed", "budget")
@@ -52,4 +55,4 @@ def key_of(row: Mapping[str, Any]) -> Key:
     Raises:
         KeyError: if the row lacks a part of it.
     """
-    return tuple(row[name] for name in KEY)  # type: ignore[return-value]
+    return tuple(row[name] for name in KEY)

@@ -1,4 +1,4 @@
-"""How numbers and what follows from them are worded; every conclusion is a function of estimates."""
+"""How numbers are worded, and what follows from them: a conclusion is a function of estimates."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from study.statistics import Estimate
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Write a number with so many digits that count, thousands in full."""
-    if value == 0:
-        return "0"
-    rounded = float(f"{value:.{digits}g}")
-    return f"{rounded:,.0f}" if abs(rounded) >= 1_000 else f"{rounded:.{digits}g}"
+    """Write a number with so many digits that count; above 100 all of the whole number."""
+    if abs(value) >= 99.95:
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}"
 
 
 def bounded(found: Estimate, budget: float | None = None, unit: str = "") -> str:
@@ -70,7 +69,8 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def runs_of(n_seeds: Sequence[int]) -> str:
-    """Write how many seeds there are for a case: a number, or from the least to the most."""
-    low, high = min(n_seeds), max(n_seeds)
-    return f"{low}" if low == high else f"{low} to {high}"
+def counted(counts: Sequence[int], noun: str) -> str:
+    """Write how many there are: a number, or from the least to the most."""
+    low, high = min(counts), max(counts)
+    number_ = f"{low}" if low == high else f"{low} to {high}"
+    return f"{number_} {noun}" + ("" if high == 1 else "s")
