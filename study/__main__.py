@@ -20,7 +20,7 @@ import tyro
 
 from bench.listeners import DEEZER
 from bench.report import ROOT, machine
-from study.tasks import MACHINE
+from study.tasks import MACHINE, Task
 
 TABLES = ROOT / "docs" / "study"
 RESULTS = ROOT / "docs" / "results.md"
@@ -95,50 +95,54 @@ def run(arguments: Run) -> int:
             "out (--deezer FILE says where it is)",
             file=sys.stderr,
         )
-    if not arguments.dry:
-        arguments.tables.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(machine(), ensure_ascii=False, indent=1)
-        (arguments.tables / MACHINE).write_text(text + "\n", encoding="utf-8")
-    n_failed = n_tasks = 0
-    for suite in arguments.suites:
-        tasks = [
-            task
-            for task in tasks_of(
-                suite, deezer=arguments.deezer, seeds=arguments.seeds, budget=arguments.budget
-            )
-            if (not arguments.only or task.learner in arguments.only)
-            and (not arguments.cases or any(part in task.case for part in arguments.cases))
-        ]
-        n_tasks += len(tasks)
-        path = arguments.tables / f"{suite}.jsonl"
-        if arguments.dry:
-            left = pending(tasks, path)
-            print(f"{suite}: {len(left)} of {len(tasks)} runs are left")
-            continue
-        started = time.monotonic()
-        try:
-            outcome = run_tasks(
-                tasks,
-                path,
-                run_task,
-                workers=arguments.workers,
-                progress_bar=arguments.progress_bar,
-            )
-        except TableError as error:
-            print(f"study: {error}", file=sys.stderr)
-            return 2
-        except KeyboardInterrupt:
-            print("study: interrupted; the same command goes on from here", file=sys.stderr)
-            return 130
-        n_failed += len(outcome.failed)
-        print(
-            f"{suite}: {outcome.done} runs done in {time.monotonic() - started:.0f} s, "
-            f"{outcome.before} were done before, {len(outcome.failed)} failed"
+    tasks = [
+        task
+        for suite in arguments.suites
+        for task in tasks_of(
+            suite, deezer=arguments.deezer, seeds=arguments.seeds, budget=arguments.budget
         )
-    if not n_tasks:
+        if (not arguments.only or task.learner in arguments.only)
+        and (not arguments.cases or any(part in task.case for part in arguments.cases))
+    ]
+    if not tasks:
         print("study: no run fits --suites, --only and --cases", file=sys.stderr)
         return 2
-    return 1 if n_failed else 0
+    started = time.monotonic()
+    try:
+        if arguments.dry:
+            return _plan(tasks, pending(tasks, arguments.tables))
+        _note_machine(arguments.tables)
+        outcome = run_tasks(
+            tasks,
+            arguments.tables,
+            run_task,
+            workers=arguments.workers,
+            progress_bar=arguments.progress_bar,
+        )
+    except TableError as error:
+        print(f"study: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("study: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    print(
+        f"{outcome.done} runs done in {time.monotonic() - started:.0f} s, {outcome.before} were "
+        f"done before, {len(outcome.failed)} failed"
+    )
+    return 1 if outcome.failed else 0
+
+
+def _plan(tasks: Sequence[Task], left: Sequence[Task]) -> int:
+    for suite in dict.fromkeys(task.suite for task in tasks):
+        counts = [sum(task.suite == suite for task in which) for which in (left, tasks)]
+        print(f"{suite}: {counts[0]} of {counts[1]} runs are left")
+    return 0
+
+
+def _note_machine(tables: Path) -> None:
+    tables.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(machine(), ensure_ascii=False, indent=1)
+    (tables / MACHINE).write_text(text + "\n", encoding="utf-8")
 
 
 def report(arguments: Report) -> int:

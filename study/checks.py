@@ -1,7 +1,7 @@
 """A learner watched while it learns: regret over the whole catalogue, and greedy episodes.
 
-Both checks look at the learner between two steps, when it has learnt from all that it has judged,
-draw nothing from its generators, and stop the clock meanwhile. The clock is the processor time of
+Both checks look at the learner between two steps, draw nothing from its generators, and stop the
+clock meanwhile. The clock is the processor time of
 this process, in one thread: what else the machine does changes it little.
 """
 
@@ -65,7 +65,7 @@ class _Watch(BaseCallback):
         return not self._over
 
     def _on_rollout_start(self) -> None:
-        # Not in `_on_step`, where SB3's DQN has not yet learnt from the step it reports.
+        # Not in `_on_step`, where SB3's DQN has not yet learnt from the step that it reports.
         if not self._over and self.at and self.num_timesteps >= self.at[0]:
             while self.at and self.num_timesteps >= self.at[0]:
                 self.at.pop(0)
@@ -142,7 +142,13 @@ class EpisodeWatch(_Watch):
         self._budget, self._episodes, self._last_episodes = budget, episodes, last_episodes
         self._envs = [gym.make(env_id) for _ in range(max(episodes, last_episodes))]
 
+    def _on_rollout_start(self) -> None:
+        pass  # with `train_freq` 256, rollouts are too far apart for evenly spread points
+
     def _on_step(self) -> bool:
+        if self.at and self.num_timesteps >= self.at[0]:
+            self.at.pop(0)
+            self._look()
         return self.num_timesteps < self._budget
 
     def _on_training_end(self) -> None:

@@ -8,10 +8,10 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,21 +40,31 @@ class Outcome:
     failed: Sequence[tuple[Task, str]]
 
 
-def pending(tasks: Iterable[Task], path: Path) -> list[Task]:
-    """Return the tasks that a table holds no done row of; failed ones are tried again."""
-    done = {key_of(row) for row in read_rows(path) if row["status"] == "done"}
+def table_of(suite: str, folder: Path) -> Path:
+    """Return where a suite's table is."""
+    return folder / f"{suite}.jsonl"
+
+
+def pending(tasks: Sequence[Task], folder: Path) -> list[Task]:
+    """Return the tasks that the tables hold no done row of; failed ones are tried again."""
+    done = {
+        key_of(row)
+        for suite in {task.suite for task in tasks}
+        for row in read_rows(table_of(suite, folder))
+        if row["status"] == "done"
+    }
     return [task for task in tasks if task.key not in done]
 
 
 def run_tasks(
     tasks: Sequence[Task],
-    path: Path,
+    folder: Path,
     run: Run,
     *,
     workers: int,
     progress_bar: bool = True,
 ) -> Outcome:
-    """Run the tasks that a table does not hold yet, and append a row for each as it ends.
+    """Run the tasks that the tables do not hold yet, and append a row for each as it ends.
 
     A task that raises, or whose process dies, becomes a row with ``status`` "failed" and its
     ``error``; the others go on. After a kill, call it again: rows that are written are not done
@@ -62,19 +72,23 @@ def run_tasks(
 
     Args:
         tasks: all of them, done ones included.
-        path: the table.
+        folder: of the tables, one for each suite.
         run: makes a task's measured values; a function of a module, since it runs in another
             process (started by spawn, with one thread for linear algebra).
         workers: processes.
         progress_bar: show one on standard error, where that is a terminal.
 
     Raises:
-        TableError: if the table cannot be read, or another process is writing to it.
+        TableError: if a table cannot be read, or another process is writing to it.
     """
     failed: list[tuple[Task, str]] = []
-    with _one_thread(), appending(path) as table:
-        # Read under the lock, so that no other study can be doing the same tasks.
-        left = pending(tasks, path)
+    suites = dict.fromkeys(task.suite for task in tasks)
+    with _one_thread(), ExitStack() as stack:
+        tables = {
+            suite: stack.enter_context(appending(table_of(suite, folder))) for suite in suites
+        }
+        # Read under the locks, so that no other study can be doing the same tasks.
+        left = pending(tasks, folder)
         with tqdm(
             total=len(tasks),
             initial=len(tasks) - len(left),
@@ -88,7 +102,7 @@ def run_tasks(
                     failed.append((task, row["error"]))
                     # Before the bar and not over it.
                     bar.write(f"failed: {task.key}: {row['error']}", file=sys.stderr)
-                table.append(row)
+                tables[task.suite].append(row)
                 bar.update()
     return Outcome(len(tasks) - len(left), len(left) - len(failed), failed)
 

@@ -216,10 +216,10 @@ def regret_figures(rows: Sequence[Row], how: Statistics) -> dict[str, Any]:
 
 REGRET_METHOD = (
     "Regret is over every track of the catalogue, by the greedy policy, checked while learning "
-    "(the clock stands still) every 32 judged tracks up to 2,048 and then a tenth apart, so a time "
-    "is late by at most that. A regret that is not reached within the budget is censored: it "
-    "counts as later than all that was reached, and is shown as more than the budget; a median is one "
-    "where half of the runs or more do not get there. After "
+    "(the clock stands still) every 32 judged tracks up to 2,048 and then a tenth apart, so a "
+    "time is late by at most that. A regret that is not reached within the budget is censored: it "
+    "counts as later than all that was reached, and is shown as more than the budget; a median is "
+    "one where half of the runs or more do not get there. After "
     f"{ZERO_CHECKS} checks in a row at regret 0 a run is over (only the study looks at that; the "
     "learner does not know), and is taken to stay there. Learners have the same budget and the "
     "default settings that they come with; SB3's DQN those of `bench/stock_dqn.md`, a search over "

@@ -77,44 +77,45 @@ def test_two_studies_do_not_write_to_one_table(tmp_path):
 # --- Engine ---------------------------------------------------------------------------------------
 
 
-def values(path):
-    return {key_of(one): one.get("value") for one in read_rows(path)}
+def values(folder):
+    return {key_of(one): one.get("value") for one in read_rows(folder / "toy.jsonl")}
 
 
 def test_each_task_is_run_once_whatever_the_number_of_workers(tmp_path):
     tasks = toy_tasks(9)
     found = []
     for workers, order in ((1, tasks), (2, tasks[::-1])):
-        path = tmp_path / f"{workers}.jsonl"
-        outcome = run_tasks(order, path, square, workers=workers, progress_bar=False)
+        folder = tmp_path / str(workers)
+        outcome = run_tasks(order, folder, square, workers=workers, progress_bar=False)
         assert (outcome.before, outcome.done, len(outcome.failed)) == (0, 9, 0)
+        path = folder / "toy.jsonl"
         assert len(path.read_text(encoding="utf-8").splitlines()) == 9
-        found.append(values(path))
+        found.append(values(folder))
         assert os.getpid() not in {one["process"] for one in read_rows(path)}
     assert found[0] == found[1]
-    again = run_tasks(tasks, path, bad, workers=1, progress_bar=False)  # nothing is left to fail
+    again = run_tasks(tasks, folder, bad, workers=1, progress_bar=False)  # nothing is left to fail
     assert (again.before, again.done, len(again.failed)) == (9, 0, 0)
 
 
 def test_a_failing_and_a_dying_task_do_not_stop_the_others(tmp_path, capfd):
-    path, tasks = tmp_path / "toy.jsonl", toy_tasks(9)
-    outcome = run_tasks(tasks, path, bad, workers=2, progress_bar=False)
+    tasks = toy_tasks(9)
+    outcome = run_tasks(tasks, tmp_path, bad, workers=2, progress_bar=False)
     assert outcome.done == 7
     errors = {task.learner: error for task, error in outcome.failed}
     assert errors["learner 1"] == "ValueError: no such listener"
     assert "its process died" in errors["learner 2"]
     assert "Traceback" in capfd.readouterr().err
-    assert [task.key for task in pending(tasks, path)] == [tasks[1].key, tasks[2].key]
-    again = run_tasks(tasks, path, square, workers=1, progress_bar=False)
+    assert [task.key for task in pending(tasks, tmp_path)] == [tasks[1].key, tasks[2].key]
+    again = run_tasks(tasks, tmp_path, square, workers=1, progress_bar=False)
     assert (again.before, again.done, len(again.failed)) == (7, 2, 0)
-    assert set(values(path).values()) == {1, 4, 9}
+    assert set(values(tmp_path).values()) == {1, 4, 9}
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="looks for processes in /proc")
 def test_after_a_kill_it_goes_on(tmp_path):
     path, tasks = tmp_path / "toy.jsonl", toy_tasks(12)
     study = subprocess.Popen(
-        [sys.executable, "tests/study_runs.py", str(path)],
+        [sys.executable, "tests/study_runs.py", str(tmp_path)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
@@ -132,7 +133,15 @@ def test_after_a_kill_it_goes_on(tmp_path):
         time.sleep(0.05)
     with path.open("ab") as file:  # as if it had been killed in the middle of a line
         file.write(b'{"suite":"toy","learn')
-    outcome = run_tasks(tasks, path, slow, workers=2, progress_bar=False)
+    outcome = run_tasks(tasks, tmp_path, slow, workers=2, progress_bar=False)
     assert (outcome.before, outcome.done) == (done, 12 - done)
     keys = [key_of(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
     assert sorted(keys) == sorted(task.key for task in tasks)
+
+
+def test_suites_have_tables_of_their_own(tmp_path):
+    tasks = [*toy_tasks(2), Task("other", "a", "case", 0, 10)]
+    assert run_tasks(tasks, tmp_path, square, workers=1, progress_bar=False).done == 3
+    assert len(read_rows(tmp_path / "toy.jsonl")) == 2
+    assert len(read_rows(tmp_path / "other.jsonl")) == 1
+    assert pending(tasks, tmp_path) == []
