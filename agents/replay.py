@@ -211,7 +211,7 @@ class PrioritizedReplayBuffer(NStepReplayBuffer):
         weights = ((priorities.min() / priorities) ** beta).astype(np.float32)
         arrays = *self._transitions(indices, env), weights[:, None]
         tensors = [self.to_torch(array, copy=False) for array in arrays]
-        return PrioritizedSamples(*tensors, indices=indices)  # type: ignore[arg-type]
+        return PrioritizedSamples(*tensors, indices=indices)  # type: ignore[arg-type, misc]
 
     def update_priorities(self, indices: NDArray[np.int64], td_errors: NDArray[Any]) -> None:
         """Set the priorities of transitions of the last batch by their TD errors.
@@ -296,10 +296,14 @@ class PrioritizedReplayBuffer(NStepReplayBuffer):
                     f"priorities must have shape {(self.buffer_size, self.n_envs)}, "
                     f"got {priorities.shape}"
                 )
-            highest = float(state["max_priority"])
-            if not (np.isfinite(priorities).all() and (priorities >= 0).all()) or not highest > 0:
+            if not (np.isfinite(priorities).all() and (priorities >= 0).all()):
                 raise ValueError("priorities must be finite and not below 0")
+            highest = float(state["max_priority"])
+            if not 0 < highest < np.inf:
+                raise ValueError(f"max_priority must be above 0 and finite, got {highest}")
             progress = None if state["progress"] is None else float(state["progress"])
+            if progress is not None and not 0 <= progress <= 1:
+                raise ValueError(f"progress must be in [0, 1] or None, got {progress}")
             self._generator.bit_generator.state = state["generator"]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not the state of this replay buffer: {error}") from error

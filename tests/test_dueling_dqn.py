@@ -101,6 +101,7 @@ def fill(buffer, seed=0):
         array[:] = rng.normal(size=array.shape)
     buffer.actions[:] = rng.integers(2, size=buffer.actions.shape)
     buffer.dones[:] = rng.random(buffer.dones.shape) < 0.1
+    buffer.timeouts[:] = buffer.dones * (rng.random(buffer.dones.shape) < 0.5)
     buffer.full = True
 
 
@@ -155,6 +156,7 @@ def test_updates_equal_those_of_sb3_bit_for_bit(gamma, n_steps):
             learning_rate=LinearSchedule(0.01, 0.0, 1.0),
             max_grad_norm=0.1,
             buffer_size=200,
+            target_update_interval=50,
             seed=3,
             **SMALL,
         )
@@ -165,14 +167,15 @@ def test_updates_equal_those_of_sb3_bit_for_bit(gamma, n_steps):
     start = deepcopy(learners[0].policy.state_dict())
     for learner in learners:
         np.random.seed(1)  # noqa: NPY002 (what SB3's buffers draw from)
-        for call in range(200):
-            learner._current_progress_remaining = 1 - call / 200
+        for call in range(1000):
+            learner._current_progress_remaining = 1 - call / 1000
             learner.train(1, 16)
+            learner._on_step()  # every fiftieth updates the target network
     assert_same_weights(*learners)
     assert not th.equal(start["q_net.q_net.0.weight"], learners[0].q_net.q_net[0].weight)
     logged = [learner.logger.name_to_value for learner in learners]
     assert logged[0] == logged[1]
-    assert logged[0]["train/n_updates"] == 200
+    assert logged[0]["train/n_updates"] == 1000
 
 
 def table_learner(**kwargs):

@@ -10,6 +10,7 @@ import pytest
 import torch as th
 from gymnasium import spaces
 from stable_baselines3 import DQN
+from stable_baselines3.common.buffers import NStepReplayBuffer
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.utils import ConstantSchedule, FloatSchedule, LinearSchedule
 from torch import nn
@@ -24,6 +25,7 @@ from agents.policies import (
     argument_from_json,
     argument_to_json,
 )
+from agents.replay import PrioritizedReplayBuffer
 
 N_ACTIONS = 3
 OBSERVATION_SPACE = spaces.Box(-1.0, 1.0, (4,))
@@ -290,6 +292,11 @@ def test_arguments_come_back(value):
 def test_names_are_public_ones():
     assert argument_to_json(nn.ReLU) == {"$name": "torch.nn.ReLU"}
     assert argument_to_json(th.optim.Adam) == {"$name": "torch.optim.Adam"}
+    assert argument_to_json(NStepReplayBuffer) == {
+        "$name": "stable_baselines3.common.buffers.NStepReplayBuffer"
+    }
+    for buffer in (PrioritizedReplayBuffer, NStepReplayBuffer):
+        assert argument_from_json(argument_to_json(buffer), {}) is buffer
     assert argument_to_json(CodesExtractor) == {"$name": "agents.extractors.CodesExtractor"}
 
 
