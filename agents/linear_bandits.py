@@ -30,7 +30,8 @@ class LinearBandit(ContextualBandit):
         alpha: how much the uncertainty counts, at least 0.
         l2_lambda: of the ridge, above 0.
         batch_size: transitions from one update to the next.
-        danceability_bins: see `ContextualBandit`.
+        danceability_bins: see `ContextualBandit`. With 1,000 bins, which would meet any published
+            danceability exactly, an update would take several times as long.
         max_columns: see `agents.bandit_features.CodesFeatures`.
         kwargs: further arguments of `ContextualBandit`.
     """
@@ -176,8 +177,8 @@ class LinearThompson(LinearBandit):
 
     For each track and action mabwiser draws weights from ``N(b, alpha^2 A^-1)`` and takes the
     action of the highest ``x w``. Here ``x w`` itself is drawn, from ``N(x b, alpha^2 x A^-1 x)``:
-    the same distribution, without the decomposition of a matrix for each track (which would take
-    a minute and more for 6,000 tracks and some hundred features). See `LinearBandit` for the
+    the same distribution for each track's decision, without the decomposition of a matrix for each
+    track and action. See `LinearBandit` for the
     arguments.
     """
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.bandits import ContextualBandit, checked_number
+from agents.extractors import DANCEABILITY_BINS
 
 ARGUMENTS = "--cb_adf --cb_type mtr --interactions :: --noconstant"
 """The model behind ``--cb_explore 2 --interactions ::``, which version 9 rewrites to this kind (its
@@ -38,9 +39,9 @@ class VowpalWabbit(ContextualBandit):
         env: see `ContextualBandit`.
         epsilon: probability of a random action, in [0, 1]; always.
         danceability_bins: see `ContextualBandit`; None gives the plain number, which cannot say
-            that a middle range is preferred. Default: 100, so that the ends of a range given in
-            hundredths lie between bins; with 20, ranges such as 0.43 to 0.77 are never learnt
-            exactly.
+            that a middle range is preferred. Default: the bins that the dueling DQN sees, coarse
+            ones to learn from few tracks, fine ones to meet the range's ends. With 100 alone the
+            tracks exactly at an upper end share a bin with those just above it.
         kwargs: further arguments of `ContextualBandit`.
     """
 
@@ -52,7 +53,7 @@ class VowpalWabbit(ContextualBandit):
         env: Any = None,
         *,
         epsilon: float = 0.1,
-        danceability_bins: int | tuple[int, ...] | None = 100,
+        danceability_bins: int | tuple[int, ...] | None = DANCEABILITY_BINS,
         **kwargs: Any,
     ) -> None:
         self.epsilon = checked_number("epsilon", epsilon, 0, 1)

@@ -261,7 +261,7 @@ def test_no_transition_is_mirrored(six, cls):
 @pytest.mark.parametrize("cls", LEARNERS)
 def test_a_seed_decides_everything(six, cls, n_envs):
     def actions(seed):
-        np.random.seed(seed + 7)  # noqa: NPY002: must not matter
+        np.random.seed(seed + 7)  # noqa: NPY002
         seen = Transitions()
         make(cls, six, n_envs, seed=seed).learn(120, callback=seen)
         return seen.joined()
