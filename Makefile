@@ -1,12 +1,13 @@
-# make setup, run, test, lint, bench. Everything runs in .venv, with the tested versions of
+# make setup, run, test, lint, bench, study. Everything runs in .venv, with the tested versions of
 # constraints.txt.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.musicrec-setup
 BENCH_STAMP := $(VENV)/.musicrec-bench
+STUDY_STAMP := $(VENV)/.musicrec-study
 
-.PHONY: setup run test lint bench clean
+.PHONY: setup run test lint bench study clean
 
 setup: $(STAMP)
 
@@ -40,6 +41,16 @@ bench: setup $(BENCH_STAMP)
 
 $(BENCH_STAMP): $(STAMP)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	touch $@
+
+# All runs of the study that the tables do not hold yet, then docs/results.md. Safe to stop and to
+# start again. ARGS="--suites musicrec" passes arguments on to the runs.
+study: setup $(STUDY_STAMP)
+	$(BIN)/python -m study run $(ARGS)
+	$(BIN)/python -m study report
+
+$(STUDY_STAMP): $(STAMP)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[study]"
 	touch $@
 
 clean:

@@ -1,0 +1,177 @@
+"""The learners of the study on MusicRec-v0 by name: how each is made, and from what it learns."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch as th
+from numpy.typing import NDArray
+from stable_baselines3 import DQN
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from agents.training import DuelingDQNSettings, QLearningSettings, make_learner
+from agents.vec_env import GymVecEnv
+from bench.stock_dqn import StockSettings
+from music_env.tables import OverTables
+from study.checks import Values
+
+STOCK_DQN = StockSettings(3e-3, 256, 16, 1)
+"""SB3's DQN at its best: the fastest of the thirteen settings in `bench/stock_dqn.md`."""
+
+VW_BINS = (None, 20, 100)
+"""Equal-width danceability bins for Vowpal Wabbit: none, ones that meet the ends 0.4 and 0.8, and
+ones that also meet 0.43 and 0.77."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """An untrained learner in its environment.
+
+    Attributes:
+        learner: with Stable-Baselines3's ``learn``.
+        env: what it may not see: tracks and scores.
+        values: (n, ...) observations -> (n, 2) action values.
+    """
+
+    learner: Any
+    env: OverTables
+    values: Values
+
+
+Make = Callable[[Mapping[str, Any], int], Contestant]
+"""From the arguments of `gym.make` (without the encoding) and a seed."""
+
+
+def dueling_dqn(listener: Mapping[str, Any], seed: int, **switches: Any) -> Contestant:
+    """Return our DQN with the default settings of `train.py` but for the switches.
+
+    With ``dueling=False`` its network has one stream, with the same features and hidden layers.
+    """
+    settings = replace(DuelingDQNSettings(), **switches)
+    env = _native(settings.encoding, settings.n_envs, listener)
+    learner = make_learner(settings, GymVecEnv(env), seed=seed)
+    return Contestant(learner, env.unwrapped, learner.q_values)
+
+
+def q_learning(listener: Mapping[str, Any], seed: int, *, encoding: str) -> Contestant:
+    """Return our tabular Q-learner with the default settings of `train.py` but for the encoding."""
+    settings = replace(QLearningSettings(), encoding=encoding)
+    env = _native(settings.encoding, settings.n_envs, listener)
+    learner = make_learner(settings, GymVecEnv(env), seed=seed)
+    return Contestant(learner, env.unwrapped, learner.q_values)
+
+
+def stock_dqn(listener: Mapping[str, Any], seed: int) -> Contestant:
+    """Return SB3's ``DQN("MlpPolicy")`` in the best setting that we found for it."""
+    settings = STOCK_DQN
+
+    def make() -> gym.Env[Any, Any]:
+        return gym.make("MusicRec-v0", encoding=settings.encoding, **listener)
+
+    env = DummyVecEnv([make] * settings.n_envs)
+    learner = DQN(
+        "MlpPolicy",
+        env,
+        gamma=0.0,
+        learning_rate=settings.learning_rate,
+        batch_size=settings.batch_size,
+        train_freq=settings.train_freq,
+        buffer_size=100_000,
+        seed=seed,
+        device="cpu",
+    )
+
+    def values(observations: NDArray[Any]) -> NDArray[Any]:
+        with th.inference_mode():
+            found: NDArray[Any] = learner.q_net(th.as_tensor(observations)).numpy()
+        return found
+
+    tables = env.envs[0].unwrapped
+    assert isinstance(tables, OverTables)
+    return Contestant(learner, tables, values)
+
+
+def bandit(
+    listener: Mapping[str, Any], seed: int, *, module: str, name: str, **arguments: Any
+) -> Contestant:
+    """Return one of the contextual-bandit baselines, judging one session at a time.
+
+    Its library is imported here and not before: it is an optional extra.
+    """
+    made = getattr(importlib.import_module(module), name)
+    env = _native("codes", 1, listener)
+    learner = made(env=GymVecEnv(env), seed=seed, **arguments)
+    return Contestant(learner, env.unwrapped, learner.q_values)
+
+
+def _native(encoding: str, num_envs: int, listener: Mapping[str, Any]) -> Any:
+    return gym.make_vec(
+        "MusicRec-v0",
+        num_envs=num_envs,
+        vectorization_mode="vector_entry_point",
+        autoreset_mode="SameStep",
+        encoding=encoding,
+        **listener,
+    )
+
+
+def _vowpal_wabbit(bins: int | None) -> Make:
+    return partial(
+        bandit, module="agents.vowpal_wabbit", name="VowpalWabbit", danceability_bins=bins
+    )
+
+
+def vowpal_wabbit_name(bins: int | None) -> str:
+    """Return the name of Vowpal Wabbit with so many danceability bins."""
+    return f"vowpal-wabbit-{bins or 'no'}-bins"
+
+
+VOWPAL_WABBITS = tuple(map(vowpal_wabbit_name, VW_BINS))
+
+LEARNERS: dict[str, Make] = {
+    "dueling-dqn": dueling_dqn,
+    "stock-dqn": stock_dqn,
+    "q-learning-profile": partial(q_learning, encoding="profile"),
+    "q-learning-hash": partial(q_learning, encoding="hash"),
+    **{vowpal_wabbit_name(bins): _vowpal_wabbit(bins) for bins in VW_BINS},
+    "linucb": partial(bandit, module="agents.linear_bandits", name="LinUCB"),
+    "linear-thompson": partial(bandit, module="agents.linear_bandits", name="LinearThompson"),
+    "logistic-regression": partial(
+        bandit, module="agents.logistic_regression", name="OnlineLogisticRegression"
+    ),
+}
+"""Name -> how it is made."""
+
+BASELINES = ("always-dislike", "genre-only")
+"""Do not learn; `agents.baselines` has them."""
+
+OFF: dict[str, Any] = {"dueling": False, "double": False, "prioritized": False, "n_steps": 1}
+
+SWITCHES: dict[str, dict[str, Any]] = {
+    "none": OFF,
+    "dueling": {**OFF, "dueling": True},
+    "double": {**OFF, "double": True},
+    "prioritized": {**OFF, "prioritized": True},
+    "n-step": {**OFF, "n_steps": 3},
+    "all": {"dueling": True, "double": True, "prioritized": True, "n_steps": 3},
+}
+"""Variant of the ablation -> settings of `DuelingDQNSettings`."""
+
+SAME_AT_DISCOUNT_0 = {"double": "none", "n-step": "none"}
+"""Variant -> the one that it is bit for bit identical to at discount 0, where nothing is
+bootstrapped and only the first reward of n counts; `tests/test_study.py` shows it."""
+
+
+def decisions(name: str, env: OverTables) -> NDArray[np.bool_]:
+    """Return (n_tracks,) the likes of one of `BASELINES`."""
+    from agents.baselines import baselines
+
+    (found,) = (p for p in baselines(env.tables) if p.name == name.replace("-", " "))
+    assert found.likes is not None
+    return found.likes

@@ -1,0 +1,201 @@
+"""The results on CartPole, Acrobot and LunarLander: against SB3's DQN, and the switches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from bench.report import markdown_table
+from study import metrics, plots, statistics
+from study.control import CONTROL, OURS, RANDOM, STOCK
+from study.intervals import Statistics
+from study.metrics import Group, grouped
+from study.statistics import Estimate
+from study.tasks import Row
+from study.wording import bounded, listed, share, sign, told_apart
+
+METHOD = (
+    "Both sides have rl-zoo3's hyperparameters for SB3's DQN, tuned for it and not for ours, and "
+    "take the same steps. Greedy policy, evaluated at ten points of the training on the same 20 "
+    "episodes, at the end on 100. *Area*: the mean of the ten evaluations. *Normalised*: 0 for a "
+    "random policy (measured), 1 for Gymnasium's `reward_threshold`."
+)
+
+
+def _final(row: Row) -> float:
+    return float(row["curve"]["return"][-1])
+
+
+def _area(row: Row) -> float:
+    return metrics.area_under(row["curve"]["steps"], row["curve"]["return"])
+
+
+MEASURES: dict[str, Callable[[Row], float]] = {"final return": _final, "area": _area}
+
+
+def control_section(rows: Sequence[Row], how: Statistics) -> list[str]:
+    """Return the section on ours against SB3's DQN."""
+    done = [row for row in rows if row["status"] == "done"]
+    environments = [name for name in CONTROL if any(row["case"] == name for row in done)]
+    table, verdicts = [], {}
+    for environment in environments:
+        own = [row for row in done if row["case"] == environment]
+        steps = max(row["budget"] for row in own)
+        for name in (OURS, STOCK, RANDOM):
+            mine = [row for row in own if row["learner"] == name]
+            if not mine:
+                continue
+            cells = [bounded(how.of(statistics.iqm, _group(mine, _final)))]
+            cells.append(
+                "" if name == RANDOM else bounded(how.of(statistics.iqm, _group(mine, _area)))
+            )
+            where = f"{environment}, {steps:,} steps"
+            table.append((where, name, str(len(mine)), *cells, seconds(mine)))
+        verdicts[environment] = _verdicts(own, how)
+    headings = ("environment", "learner", "runs", "final return", "area", "processor time [s]")
+    lines = [
+        "IQM [95 % interval] over the runs:",
+        "",
+        *markdown_table(headings, table),
+        "",
+        *_stopped_short(done, environments),
+    ]
+    for environment, found in verdicts.items():
+        for measure, (higher, chance) in found.items():
+            word = told_apart(
+                chance, ("better than", "worse than", "not told apart by these runs from")
+            )
+            lines.append(
+                f"- {environment}, {measure}: {OURS} is {word} {STOCK}; IQM higher by "
+                f"{bounded(higher)}, higher in a run with probability {share(chance)}."
+            )
+    lines += ["", *_summary(verdicts), *_normalised(done, environments, how)]
+    return lines
+
+
+def _verdicts(rows: Sequence[Row], how: Statistics) -> dict[str, tuple[Estimate, Estimate]]:
+    found = {}
+    for measure, function in MEASURES.items():
+        groups = [of_learner(rows, name, function) for name in (OURS, STOCK)]
+        if all(groups):
+            ours, theirs = groups
+            found[measure] = (gap(ours, theirs, how), how.larger(ours, theirs))
+    return found
+
+
+def gap(first: Group, second: Group, how: Statistics) -> Estimate:
+    """Return how much higher the first's IQM is, for the same cases."""
+    return statistics.difference(
+        statistics.iqm,
+        [first[case] for case in first],
+        [second[case] for case in first],
+        **how.arguments(),
+    )
+
+
+def _summary(verdicts: dict[str, dict[str, tuple[Estimate, Estimate]]]) -> list[str]:
+    lines = []
+    for measure in MEASURES:
+        gaps = {name: found[measure][0] for name, found in verdicts.items() if measure in found}
+        if not gaps:
+            continue
+        no_lower = [name for name, by in gaps.items() if by.value >= 0]
+        surely = {way: [n for n, by in gaps.items() if sign(by) == way] for way in (1, -1)}
+        lines.append(
+            f"IQM of the {measure}: ours is no lower on {listed(no_lower) or 'none'}, of "
+            f"{len(gaps)} environments; the interval of the difference lies above 0 on "
+            f"{listed(surely[1]) or 'none'}, below 0 on {listed(surely[-1]) or 'none'}."
+        )
+    return [part for line in lines for part in (line, "")]
+
+
+def _normalised(rows: Sequence[Row], environments: Sequence[str], how: Statistics) -> list[str]:
+    """Return the IQM over all environments of the normalised final return."""
+    random = {
+        name: float(
+            np.mean([_final(r) for r in rows if r["learner"] == RANDOM and r["case"] == name])
+        )
+        for name in environments
+        if any(r["learner"] == RANDOM and r["case"] == name for r in rows)
+    }
+    if not random:
+        return []
+    groups = {}
+    for name in (OURS, STOCK):
+        mine = [row for row in rows if row["learner"] == name and row["case"] in random]
+        if not mine:
+            return []
+        groups[name] = _group(
+            mine,
+            lambda row: metrics.normalised(
+                _final(row), random=random[row["case"]], solved=CONTROL[row["case"]].solved
+            ),
+        )
+    chance = how.larger(groups[OURS], groups[STOCK])
+    scores = [f"{name} {bounded(how.of(statistics.iqm, own))}" for name, own in groups.items()]
+    return [
+        f"All environments together, normalised final return, IQM: {listed(scores)}; probability "
+        f"of improvement {share(chance)}.",
+        "",
+    ]
+
+
+def _stopped_short(rows: Sequence[Row], environments: Sequence[str]) -> list[str]:
+    short = []
+    for name in environments:
+        steps = max(row["budget"] for row in rows if row["case"] == name)
+        if steps < CONTROL[name].zoo_steps:
+            short.append(f"{name} after {steps:,} of {CONTROL[name].zoo_steps:,} steps")
+    if not short:
+        return []
+    return [
+        f"Stopped short of the zoo's training, whose exploration schedule they follow: "
+        f"{listed(short)}.",
+        "",
+    ]
+
+
+def control_figure(rows: Sequence[Row], how: Statistics) -> Figure:
+    """Return the curves of greedy returns, a panel for each environment."""
+    panels: dict[str, dict[str, statistics.Curve]] = {}
+    for row in rows:
+        panels.setdefault(row["case"], {})
+    for environment, curves in panels.items():
+        own = [
+            row
+            for row in rows
+            if row["case"] == environment and row["status"] == "done" and row["learner"] != RANDOM
+        ]
+        steps = max(row["budget"] for row in own)
+        n_points = min(len(row["curve"]["steps"]) for row in own)
+        grid = np.linspace(steps / n_points, steps, n_points)
+        found = grouped(own, partial(_last_points, n_points))
+        for name, group in found.items():
+            curves[name] = statistics.efficiency_curve(
+                list(group.values()), grid, **how.arguments()
+            )
+    return plots.return_curves(panels, {name: setting.solved for name, setting in CONTROL.items()})
+
+
+def _last_points(n_points: int, row: Row) -> Any:
+    return np.array(row["curve"]["return"][-n_points:])
+
+
+def of_learner(rows: Sequence[Row], learner: str, measure: Callable[[Row], float]) -> Group:
+    """Return case -> (n_runs,) a measure of one learner's runs."""
+    return grouped(rows, measure).get(learner, {})
+
+
+def _group(rows: Sequence[Row], function: Callable[[Row], float]) -> Group:
+    found = grouped(rows, function)
+    return next(iter(found.values()), {})
+
+
+def seconds(rows: Sequence[Row]) -> str:
+    """Return the median processor time of training, [s], or nothing where nothing was trained."""
+    middle = float(np.median([row["curve"]["seconds"][-1] for row in rows]))
+    return f"{middle:.0f}" if middle else ""

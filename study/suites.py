@@ -1,0 +1,192 @@
+"""The suites: which tasks there are, and which function runs one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch as th
+
+from agents.training import QLearningSettings
+from bench.listeners import DEEZER, drawn_listeners
+from music_env import Preference, default_preference
+from music_env.tables import load_catalogue
+from study import control, musicrec
+from study.control import CONTROL, OURS, RANDOM, STOCK
+from study.learners import BASELINES, LEARNERS, SAME_AT_DISCOUNT_0, SWITCHES, VOWPAL_WABBITS
+from study.tasks import Row, Task
+
+BUDGET = 24_000
+"""Judged tracks on MusicRec-v0: the dueling DQN's default, for every learner."""
+
+SEEDS = 10
+DRAW = 0
+"""Seed of the listeners that are drawn."""
+
+LISTENERS = 5
+"""For each catalogue."""
+
+ABLATION_LISTENERS = {"embedded": 2, "Deezer": 1}
+"""The first ones of each catalogue."""
+
+_RUN: dict[str, Callable[[Task], dict[str, Any]]] = {
+    "musicrec": musicrec.regret_while_learning,
+    "ablation": musicrec.regret_while_learning,
+    "generalisation": musicrec.generalisation,
+    "control": control.control,
+    "control-ablation": control.control,
+}
+SUITES = tuple(_RUN)
+
+
+def run_task(task: Task) -> Row:
+    """Return what a task measures; the same for the same task, seconds aside.
+
+    It needs nothing of the engine that calls it, nor of earlier calls.
+    """
+    # Small networks lose to thread hand-over; one thread also gives the same sums everywhere.
+    th.set_num_threads(1)
+    started = time.process_time()
+    measured = _RUN[task.suite](task)
+    # With the checks and the set-up; what a run costs, not what its learner does.
+    return {**measured, "total_seconds": round(time.process_time() - started, 1)}
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A listener of a catalogue.
+
+    Attributes:
+        catalogue: its name.
+        preference: the listener's.
+        setting: arguments of `gym.make`.
+    """
+
+    catalogue: str
+    preference: Preference
+    setting: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return f"{self.catalogue}: {self.preference}"
+
+
+def listeners(deezer: Path | None = DEEZER) -> list[Listener]:
+    """Return five listeners of each catalogue, those of the Deezer file only where it is there.
+
+    The embedded catalogue's default listener, the notebooks' of the Deezer catalogue with two
+    ranges, of which one has its ends on the edges of 20 bins, and drawn ones (`drawn_listeners`).
+    """
+    embedded = load_catalogue(None)
+    named = {"embedded": [default_preference(embedded)]}
+    loaded = {"embedded": embedded}
+    if deezer is not None and deezer.is_file():
+        loaded["Deezer"] = load_catalogue(deezer)
+        named["Deezer"] = [
+            Preference("2Pac", "alternative", ends) for ends in ((0.43, 0.77), (0.4, 0.8))
+        ]
+    found = []
+    for catalogue, first in named.items():
+        drawn = drawn_listeners(loaded[catalogue], LISTENERS - len(first), DRAW)
+        for preference in first + drawn:
+            setting = {
+                "catalogue": str(deezer) if catalogue == "Deezer" else None,
+                "artist": preference.artist,
+                "genre": preference.genre,
+                "danceability": preference.danceability,
+            }
+            found.append(Listener(catalogue, preference, setting))
+    return found
+
+
+def tasks_of(
+    suite: str,
+    *,
+    deezer: Path | None = DEEZER,
+    seeds: int = SEEDS,
+    budget: int | None = None,
+) -> list[Task]:
+    """Return a suite's tasks, seed by seed, so that a part of them is a whole study of fewer seeds.
+
+    Args:
+        suite: one of `SUITES`.
+        deezer: the Deezer catalogue's file.
+        seeds: how many, from 0.
+        budget: overrides the judged tracks or steps of every learner.
+    """
+    planned = {
+        "musicrec": _musicrec,
+        "ablation": _ablation,
+        "generalisation": _generalisation,
+        "control": _control,
+        "control-ablation": _control_ablation,
+    }
+    tasks = planned[suite](deezer)
+    made = []
+    for seed in range(seeds):
+        for learner, case, own_budget, setting in tasks:
+            if learner in BASELINES and suite != "generalisation" and seed > 0:
+                continue  # nothing random is left in it
+            size = own_budget if budget is None else budget
+            made.append(Task(suite, learner, case, seed, size, setting))
+    return made
+
+
+Planned = list[tuple[str, str, int, dict[str, Any]]]
+"""Learner, case, budget, setting."""
+
+
+def _musicrec(deezer: Path | None) -> Planned:
+    return [
+        (learner, listener.name, BUDGET, listener.setting)
+        for listener in listeners(deezer)
+        for learner in (*LEARNERS, *BASELINES)
+    ]
+
+
+def _ablation(deezer: Path | None) -> Planned:
+    found = listeners(deezer)
+    chosen = [
+        listener
+        for catalogue, count in ABLATION_LISTENERS.items()
+        for listener in [x for x in found if x.catalogue == catalogue][:count]
+    ]
+    return [
+        (variant, listener.name, BUDGET, listener.setting)
+        for listener in chosen
+        for variant in SWITCHES
+        if variant not in SAME_AT_DISCOUNT_0
+    ]
+
+
+GENERALISING = ("dueling-dqn", "q-learning-profile", "q-learning-hash", VOWPAL_WABBITS[-1])
+"""What is trained on a part of the tracks."""
+
+
+def _generalisation(deezer: Path | None) -> Planned:
+    found = listeners(deezer)
+    first = {listener.catalogue: listener for listener in reversed(found)}
+    # A table is given its own default budget: here it is to have met every state that it can.
+    own = {name: QLearningSettings().timesteps for name in GENERALISING if "q-learning" in name}
+    return [
+        (learner, listener.name, own.get(learner, BUDGET), listener.setting)
+        for listener in reversed(first.values())
+        for learner in (*GENERALISING, *BASELINES)
+    ]
+
+
+def _control(_: Path | None) -> Planned:
+    return [
+        (learner, env_id, setting.steps, {})
+        for env_id, setting in CONTROL.items()
+        for learner in (OURS, STOCK, RANDOM)
+    ]
+
+
+def _control_ablation(_: Path | None) -> Planned:
+    steps = CONTROL["CartPole-v1"].steps
+    return [(variant, "CartPole-v1", steps, {}) for variant in SWITCHES]
