@@ -10,10 +10,10 @@ import pytest
 pytest.importorskip("optuna", reason="needs Optuna: pip install '.[tune]'")
 
 import optuna
+from conftest import six_frame
 
 import tune
 from agents.training import DuelingDQNSettings, QLearningSettings
-from conftest import six_frame
 
 TINY = ["--agent", "q-learning", "--listeners", "1", "--budget", "128"]
 
