@@ -17,7 +17,7 @@ from study.checks import EpisodeWatch, RegretWatch, greedy_returns
 from study.engine import run_tasks
 from study.learners import LEARNERS, SAME_AT_DISCOUNT_0, SWITCHES, dueling_dqn, q_learning
 from study.report import write_report
-from study.suites import SUITES, listeners, run_task, tasks_of
+from study.suites import BUDGET, SUITES, listeners, run_task, tasks_of
 from study.table import appending, read_rows
 from study.tasks import Task, key_of
 
@@ -55,7 +55,7 @@ def test_five_listeners_of_the_embedded_catalogue_and_none_of_an_absent_one(tmp_
 
 def test_every_learner_has_the_same_budget():
     tasks = tasks_of("musicrec", deezer=None)
-    assert {task.budget for task in tasks} == {DuelingDQNSettings().timesteps}
+    assert {task.budget for task in tasks} == {BUDGET}
     for learner in LEARNERS:
         assert sum(task.learner == learner for task in tasks) == 5 * 10
     assert sum(task.learner == "always-dislike" for task in tasks) == 5
