@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch as th
 
-from agents.training import DuelingDQNSettings
 from music_env.metrics import decision_figures
 from study import control, musicrec, suites
 from study.__main__ import main
