@@ -86,7 +86,8 @@ class QLearning(TabularAlgorithm):
             sqrt(visits[s, a])``, and an action never tried comes first. It is the bonus of MBIE-EB
             (Strehl & Littman 2008), in units of a return, used as UCB1 (Auer et al. 2002) uses
             its own: in the choice alone. The table stays an estimate of returns, by which
-            deterministic predictions are made.
+            deterministic predictions are made; so the bonus does not draw to rare states further
+            on, as an optimistic `initial_value` does.
         stats_window_size: episodes over which the rollout figures are averaged.
         tensorboard_log: folder for TensorBoard's files, none if None.
         verbose: 0 for no output, 1 for info messages, 2 for debug messages.
