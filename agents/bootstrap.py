@@ -14,8 +14,8 @@ Target = Literal["q-learning", "sarsa", "expected-sarsa", "double"]
 class Bootstrap(Protocol):
     """Values of next states, read from a table that may change from one transition to the next."""
 
-    def tables(self, n: int) -> NDArray[np.int64] | int:
-        """Return which of the tables learns from each of n transitions, (n,) or one for all."""
+    def learning_tables(self) -> NDArray[np.int64] | int:
+        """Return which of the tables learns from each transition, (n,) or one for all."""
 
     def of_one(self, q: memoryview, i: int, row: int, n_actions: int) -> float:
         """Return the value of the state that transition `i` arrives at.
@@ -32,7 +32,8 @@ class Bootstrap(Protocol):
 
 
 class _OneTable:
-    def tables(self, n: int) -> int:
+    def learning_tables(self) -> int:
+        """See `Bootstrap`."""
         return 0
 
 
@@ -111,7 +112,7 @@ class OtherTable:
         self._learns = learns
         self._as_list = learns.tolist()
 
-    def tables(self, n: int) -> NDArray[np.int64]:
+    def learning_tables(self) -> NDArray[np.int64]:
         """See `Bootstrap`."""
         return self._learns
 

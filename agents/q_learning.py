@@ -86,7 +86,8 @@ class QLearning(TabularAlgorithm):
             sqrt(visits[s, a])``, and an action never tried comes first. It is the bonus of MBIE-EB
             (Strehl & Littman 2008), in units of a return, used as UCB1 (Auer et al. 2002) uses
             its own: in the choice alone. The table stays an estimate of returns, by which
-            deterministic predictions are made.
+            deterministic predictions are made; so the bonus does not draw to rare states further
+            on, as an optimistic `initial_value` does.
         stats_window_size: episodes over which the rollout figures are averaged.
         tensorboard_log: folder for TensorBoard's files, none if None.
         verbose: 0 for no output, 1 for info messages, 2 for debug messages.
@@ -312,7 +313,7 @@ class QLearning(TabularAlgorithm):
             callback.on_rollout_start()
             observations = self._last_obs
             assert isinstance(observations, np.ndarray)
-            actions = self._next_actions
+            actions, self._next_actions = self._next_actions, None
             if actions is None:
                 actions, _ = self.predict(observations)
             new_obs, rewards, dones, infos = env.step(actions)
@@ -358,6 +359,9 @@ class QLearning(TabularAlgorithm):
         states = observations.astype(np.int64) - start
         indices = actions - int(self.action_space.start)
         tables = self.policy.q_tables
+        bootstrap: Bootstrap = _GREATEST_VALUE
+        if self.gamma and self.target != "q-learning":
+            bootstrap = self._bootstrap(new_obs, arrived_at, truncated)
         errors = q_learning_update(
             tables if self.gamma and self.target == "double" else tables[0],
             self.visits,
@@ -368,7 +372,7 @@ class QLearning(TabularAlgorithm):
             terminated,
             learning_rate=self.lr_schedule(self._current_progress_remaining),
             gamma=self.gamma,
-            bootstrap=self._bootstrap(new_obs, arrived_at, truncated),
+            bootstrap=bootstrap,
         )
         if len(tables) == 2 and not self.gamma:
             # Where nothing is bootstrapped there is no bias to part them for: both learn it all.
@@ -388,18 +392,15 @@ class QLearning(TabularAlgorithm):
                 observation of the episode that a time limit ended.
             truncated: those environments' indices.
         """
-        self._next_actions = None
-        if self.gamma and self.target == "sarsa":
+        if self.target == "sarsa":
             self._next_actions, _ = self.predict(new_obs)
             following = self._next_actions.copy()
             if truncated:
                 following[truncated], _ = self.predict(arrived_at[truncated])
             return TakenAction(following - int(self.action_space.start))
-        if self.gamma and self.target == "double":
+        if self.target == "double":
             return OtherTable(self._generator.integers(2, size=len(new_obs)))
-        if self.target == "expected-sarsa":
-            return ExpectedValue(self.exploration_rate)
-        return _GREATEST_VALUE
+        return ExpectedValue(self.exploration_rate)
 
     def dump_logs(self) -> None:
         """Write the figures named in the class's docstring to the logger."""

@@ -317,19 +317,6 @@ def test_learns_the_optimal_policy_of_the_lake(target: Any) -> None:
     assert_optimal(learner, Model.of(gym.make("FrozenLake-v1", **not_slippery)), 0.95)
 
 
-def test_double_q_learning_learns_the_optimal_policy_of_the_cliff() -> None:
-    learner = QLearning(
-        env=make_vec_env("CliffWalking-v1", 16),
-        target="double",
-        gamma=0.95,
-        learning_rate=1.0,
-        exploration_rate_schedule=0.3,
-        seed=0,
-    )
-    learner.learn(40_000)
-    assert_optimal(learner, Model.of(gym.make("CliffWalking-v1")), 0.95)
-
-
 @pytest.mark.parametrize("target", ["expected-sarsa", "double"])
 def test_learns_the_optimal_policy_where_transitions_are_random(target: Any) -> None:
     # At this discount the best policy stays the best one with any exploration rate up to 0.3.
@@ -341,7 +328,7 @@ def test_learns_the_optimal_policy_where_transitions_are_random(target: Any) -> 
         exploration_rate_schedule=LinearSchedule(1.0, 0.1, 0.5),
         seed=0,
     )
-    learner.learn(400_000)
+    learner.learn(300_000)
     assert_optimal(learner, Model.of(gym.make("FrozenLake-v1")), 0.95)
 
 
@@ -355,25 +342,39 @@ def assert_optimal(learner: QLearning, model: Model, gamma: float) -> None:
     )
 
 
-def test_expected_sarsa_finds_the_values_of_its_policy() -> None:
-    epsilon, gamma = 0.2, 0.9
+@pytest.mark.parametrize("target", ["q-learning", "expected-sarsa", "double"])
+def test_sweeps_over_the_cliff_find_the_exact_values(target: str) -> None:
+    epsilon, gamma = 0.2 if target == "expected-sarsa" else 0.0, 0.9
     model = Model.of(gym.make("CliffWalking-v1"))
     n_states, n_actions = model.rewards.shape
     values = np.zeros(n_states)
     for _ in range(500):
         expected = model.action_values(values, gamma)
         values = (1 - epsilon) * expected.max(axis=1) + epsilon * expected.mean(axis=1)
-    # Nothing is random on the cliff: a row's transition is certain, or it ends.
+    # Nothing is random on the cliff: a transition is certain, or it ends the episode.
     states, actions = (a.ravel() for a in np.indices((n_states, n_actions)))
     chances = model.transitions[states, actions]
     batch = (states, actions, model.rewards[states, actions], chances.argmax(1), chances.max(1) < 1)
-    q, visits = np.zeros((n_states, n_actions)), np.zeros((n_states, n_actions), dtype=np.int64)
-    for _ in range(500):
+    rng = np.random.default_rng(0)
+    tables = np.zeros((2 if target == "double" else 1, n_states, n_actions))
+    visits = np.zeros((n_states, n_actions), dtype=np.int64)
+    for _ in range(300):
+        bootstrap: Bootstrap = ExpectedValue(epsilon) if epsilon else GreatestValue()
+        if target == "double":
+            bootstrap = OtherTable(rng.integers(2, size=len(states)))
         q_learning_update(
-            q, visits, *batch, learning_rate=1.0, gamma=gamma, bootstrap=ExpectedValue(epsilon)
+            tables if target == "double" else tables[0],
+            visits,
+            *batch,
+            learning_rate=1.0,
+            gamma=gamma,
+            bootstrap=bootstrap,
         )
-    np.testing.assert_allclose(q, expected, rtol=1e-10, atol=1e-10)
-    assert np.abs(q.max(axis=1) - model.optimal_values(gamma)).max() > 1, "as without exploration"
+    for q in tables:
+        np.testing.assert_allclose(q, expected, rtol=1e-9, atol=1e-9)
+    if epsilon:
+        best = model.optimal_values(gamma)
+        assert np.abs(tables[0].max(axis=1) - best).max() > 1, "as without exploration"
 
 
 # --- What their authors say of them ---------------------------------------------------------------
@@ -470,12 +471,11 @@ def test_double_q_learning_lessens_the_maximisation_bias() -> None:
         for seed, count in enumerate(counts):
             learn(target, seed, 0.1, count)
         lefts[target] = np.mean([count.lefts / count.choices for count in counts])
-    # Over 20 seeds the standard errors are about 0.02.
-    assert bias["q-learning"] > 0.2
-    assert abs(bias["double"]) < 0.1
-    # Half of the random actions go left, a share of 0.05, and that is the best there is.
-    assert lefts["q-learning"] > 0.15
-    assert lefts["double"] < 0.1
+    # Over 20 seeds the standard errors are about 0.02. Half of the random actions go left, a share
+    # of 0.05, which is the least.
+    figures = f"bias {bias}, share of left {lefts}"
+    assert bias["q-learning"] > 0.25 and abs(bias["double"]) < 0.1, figures
+    assert lefts["double"] < lefts["q-learning"] - 0.1, figures
 
 
 # --- Exploration ----------------------------------------------------------------------------------
