@@ -4,8 +4,11 @@ config.json          everything needed to repeat the run
 model.safetensors    the learner (`agents.model_file`)
 metrics.json         figures over every track of the catalogue
 progress.csv         what was logged, a row a log point
-events.out.tfevents  the same for TensorBoard
+events.out.tfevents  the same for TensorBoard; one more file each time the run was resumed
 learning_curve.png
+snapshot/            where killed training goes on (`agents.snapshots`); deleted at its end
+
+``metrics.json`` is written last: a run that has it has ended, by itself or interrupted.
 """
 
 from __future__ import annotations
@@ -129,6 +132,57 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read a run's ``config.json``.
+
+    Raises:
+        RunError: if the folder holds no run, or the configuration is damaged.
+    """
+    if not (folder / CONFIG).is_file():
+        raise RunError(
+            f"{folder} holds no run: it has no {CONFIG}. Train one with "
+            f"`python train.py --agent dueling-dqn --out {folder}`"
+        )
+    config = read_json(folder / CONFIG)
+    missing = {"agent", "environment", "catalogue"} - config.keys()
+    if missing:
+        raise RunError(f"{folder / CONFIG} lacks {', '.join(sorted(missing))}")
+    agent = config["agent"]
+    for name, part, keys in (
+        ("catalogue", config["catalogue"], {"path", "checksum", "n_tracks"}),
+        ("environment", config["environment"], {"encoding"}),
+    ):
+        if not isinstance(part, dict) or keys - part.keys():
+            raise RunError(
+                f"{folder / CONFIG}: {name} must be an object with {sorted(keys)}, got {part!r}"
+            )
+    if not isinstance(agent, str) or agent not in LEARNERS:
+        known = ", ".join(LEARNERS)
+        raise RunError(f"{folder / CONFIG}: agent must be one of {known}, got {agent!r}")
+    return config
+
+
+def load_trained_catalogue(
+    folder: Path, config: Mapping[str, Any], catalogue: Catalogue | str | Path | None = None
+) -> Catalogue:
+    """Load a run's catalogue, by default from where its configuration says, and check it.
+
+    Raises:
+        RunError: if it is not the one that the run was trained on.
+        CatalogueError: if it cannot be read.
+    """
+    trained_on = config["catalogue"]
+    loaded = load_catalogue(catalogue if catalogue is not None else trained_on["path"])
+    if loaded.checksum != trained_on["checksum"]:
+        raise RunError(
+            f"{folder} was trained on another catalogue: {trained_on['n_tracks']} tracks with "
+            f"checksum {trained_on['checksum'][:12]}, found {loaded.n_tracks} tracks with "
+            f"{loaded.checksum[:12]}. Its observations would mean other tracks: name the catalogue "
+            "that it was trained on, or train again"
+        )
+    return loaded
+
+
 def load_run(folder: str | Path, *, catalogue: Catalogue | str | Path | None = None) -> Run:
     """Load a run that ``train.py`` wrote; nothing in it is executed.
 
@@ -142,39 +196,9 @@ def load_run(folder: str | Path, *, catalogue: Catalogue | str | Path | None = N
         CatalogueError: if the catalogue cannot be read.
     """
     folder = Path(folder)
-    if not (folder / CONFIG).is_file():
-        raise RunError(
-            f"{folder} holds no run: it has no {CONFIG}. Train one with "
-            f"`python train.py --agent dueling-dqn --out {folder}`"
-        )
-    config = read_json(folder / CONFIG)
-    missing = {"agent", "environment", "catalogue"} - config.keys()
-    if missing:
-        raise RunError(f"{folder / CONFIG} lacks {', '.join(sorted(missing))}")
-    agent, trained_on, environment = (
-        config["agent"],
-        config["catalogue"],
-        config["environment"],
-    )
-    for name, part, keys in (
-        ("catalogue", trained_on, {"path", "checksum", "n_tracks"}),
-        ("environment", environment, {"encoding"}),
-    ):
-        if not isinstance(part, dict) or keys - part.keys():
-            raise RunError(
-                f"{folder / CONFIG}: {name} must be an object with {sorted(keys)}, got {part!r}"
-            )
-    if not isinstance(agent, str) or agent not in LEARNERS:
-        known = ", ".join(LEARNERS)
-        raise RunError(f"{folder / CONFIG}: agent must be one of {known}, got {agent!r}")
-    loaded = load_catalogue(catalogue if catalogue is not None else trained_on["path"])
-    if loaded.checksum != trained_on["checksum"]:
-        raise RunError(
-            f"{folder} was trained on another catalogue: {trained_on['n_tracks']} tracks with "
-            f"checksum {trained_on['checksum'][:12]}, found {loaded.n_tracks} tracks with "
-            f"{loaded.checksum[:12]}. Its observations would mean other tracks: name the catalogue "
-            "that it was trained on, or train again"
-        )
+    config = read_config(folder)
+    agent, environment = config["agent"], config["environment"]
+    loaded = load_trained_catalogue(folder, config, catalogue)
     encoding = str(environment["encoding"])
     if encoding not in ENCODINGS:
         raise RunError(
@@ -184,7 +208,8 @@ def load_run(folder: str | Path, *, catalogue: Catalogue | str | Path | None = N
         learner = LEARNERS[agent].load(folder / MODEL)
     except FileNotFoundError as error:
         raise RunError(
-            f"{folder} has no {MODEL}: its training did not end; train again with --overwrite"
+            f"{folder} has no {MODEL}: its training did not end. Go on with "
+            f"`python train.py --resume {folder}`, or train again with --overwrite"
         ) from error
     except ModelFileError as error:
         raise RunError(f"{folder}: {error}") from error
