@@ -85,6 +85,8 @@ def _pack(value: Any, place: str, arrays: dict[str, NDArray[Any]]) -> Any:
                 raise TypeError(f"{place} has the key {key!r}: expected another string")
         return {key: _pack(inner, f"{place}/{key}", arrays) for key, inner in value.items()}
     if isinstance(value, np.ndarray | np.generic):
+        if value.dtype.kind not in "biuf":
+            raise TypeError(f"{place} is an array of {value.dtype}: expected numbers or bools")
         arrays[place] = np.asarray(value)
         return {_ARRAY if isinstance(value, np.ndarray) else _SCALAR: place}
     raise TypeError(
