@@ -101,7 +101,8 @@ def test_same_seed_same_result_in_another_process(
     figures, progress, models = [], [], []
     for folder in (runs[agent], tmp_path / "again", tmp_path / "other"):
         metrics = json.loads((folder / "metrics.json").read_text())
-        metrics.pop("train_seconds")
+        for name in ("train_seconds", "snapshot_seconds"):
+            metrics.pop(name)
         figures.append(metrics)
         rows = (folder / "progress.csv").read_text().splitlines()
         timed = [i for i, name in enumerate(rows[0].split(",")) if name in TIMES]
