@@ -3,6 +3,8 @@
 python train.py --agent dueling-dqn
 
 python train.py --agent q-learning --catalogue tracks.csv --artist "2Pac" --genre alternative
+
+python train.py --resume runs/dueling-dqn
 """
 
 from __future__ import annotations
@@ -10,16 +12,19 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from agents.resume import RunFinishedError, resume_run
 from agents.runs import CONFIG, LEARNING_CURVE, RunError
+from agents.snapshots import SNAPSHOTS
 from agents.training import Agent, DuelingDQNSettings, QLearningSettings, RunSettings, train_run
 from music_env import CatalogueError
 
@@ -28,8 +33,10 @@ from music_env import CatalogueError
 class Arguments:
     """Train a learner on MusicRec-v0; write configuration, model, logs and figures to a folder."""
 
-    agent: Agent
-    """The learner."""
+    agent: Agent | None = None
+    """The learner; needed unless --resume is given."""
+    resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    """Go on with a run that was killed or interrupted, from its last snapshot to its end; all settings are the run's own."""  # noqa: E501
     catalogue: Path | None = None
     """Tracks as CSV (also gzip) or Parquet; the embedded catalogue if not given."""
     artist: str | None = None
@@ -50,6 +57,8 @@ class Arguments:
     """Seed of everything random: sessions, exploration, network, replay."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """The run's folder; if not given: runs/AGENT-DATE-TIME."""
+    snapshots: int = SNAPSHOTS
+    """Snapshots for --resume, evenly spread, besides one at the start; 0: none at all."""
     overwrite: bool = False
     """Replace the run in --out if there is one."""
     progress_bar: bool = True
@@ -61,9 +70,13 @@ class Arguments:
         """Return the settings of the run.
 
         Raises:
-            ValueError: if hyperparameters of the other learner are given.
+            ValueError: if no agent is given, or hyperparameters of the other learner are.
         """
         learners = {"q-learning": self.q_learning, "dueling-dqn": self.dueling_dqn}
+        if self.agent is None:
+            raise ValueError(
+                f"--agent is missing: expected {' or '.join(learners)} (or --resume RUN)"
+            )
         learner = learners.pop(self.agent)
         for agent, other in learners.items():
             if other != type(other)():
@@ -88,26 +101,61 @@ class Arguments:
             environment=environment,
             timesteps=self.timesteps,
             seed=self.seed,
+            snapshots=self.snapshots,
             overwrite=self.overwrite,
             progress_bar=self.progress_bar,
         )
+
+
+_WITH_RESUME = ("--resume", "--progress-bar", "--no-progress-bar")
+
+
+def check_alone_with_resume(given: Sequence[str]) -> None:
+    """Raise ``ValueError`` if command-line arguments say what a resumed run knows itself."""
+    names = [text.split("=")[0].replace("_", "-") for text in given if text.startswith("--")]
+    others = [name for name in names if name not in _WITH_RESUME]
+    if others:
+        raise ValueError(
+            f"--resume takes all settings from the run's {CONFIG}: leave out {', '.join(others)}"
+        )
+
+
+def train_or_resume(arguments: Arguments, given: Sequence[str]) -> tuple[Path, dict[str, Any]]:
+    """Return a run's folder and its metrics, at the end of its training."""
+    if arguments.resume is not None:
+        check_alone_with_resume(given)
+        return arguments.resume, resume_run(arguments.resume, progress_bar=arguments.progress_bar)
+    settings = arguments.run_settings()
+    return settings.out, train_run(settings)
 
 
 def main() -> int:
     """Parse the command line, train, print the table; return the exit status."""
     arguments = tyro.cli(Arguments, description=__doc__)
     try:
-        settings = arguments.run_settings()
-        metrics = train_run(settings)
+        out, metrics = train_or_resume(arguments, sys.argv[1:])
     except KeyboardInterrupt:
-        print("train.py: interrupted before training began: nothing is saved", file=sys.stderr)
+        print(
+            "train.py: interrupted at once: no model is saved. If training had begun, "
+            "`python train.py --resume RUN` goes on from its last snapshot",
+            file=sys.stderr,
+        )
         return 130
+    except RunFinishedError as reason:
+        print(reason)
+        return 0
     except (CatalogueError, RunError, ValueError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
-    config = json.loads((settings.out / CONFIG).read_text(encoding="utf-8"))
+    print_summary(out, metrics)
+    return 0
+
+
+def print_summary(out: Path, metrics: Mapping[str, Any]) -> None:
+    """Print what a run has come to."""
+    config = json.loads((out / CONFIG).read_text(encoding="utf-8"))
     table = Table(
-        title=f"{settings.agent} after {metrics['timesteps']:,} tracks", title_justify="left"
+        title=f"{config['agent']} after {metrics['timesteps']:,} tracks", title_justify="left"
     )
     table.add_column("on every track of the catalogue")
     table.add_column("", justify="right")
@@ -133,9 +181,10 @@ def main() -> int:
     console.print(table)
     if metrics["interrupted"]:
         console.print("Interrupted: what was learnt so far is saved.")
-    where = f"Run: {settings.out}, figure: {settings.out / LEARNING_CURVE}"
+        if config["snapshots"]:
+            console.print(escape(f"Go on: python train.py --resume {out}"), highlight=False)
+    where = f"Run: {out}, figure: {out / LEARNING_CURVE}"
     console.print(escape(where), highlight=False)
-    return 0
 
 
 if __name__ == "__main__":

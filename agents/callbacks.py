@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections import deque
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
@@ -50,17 +51,34 @@ class RunLogger(BaseCallback):
         self.tables = tables
         self.interval = max(1, total_timesteps // log_points)
         self.recent: deque[tuple[float, float]] = deque(maxlen=RECENT_SESSIONS)
-        # None: shown on a terminal only, so that a log file holds no thousand bars.
-        self.progress = tqdm(
-            total=total_timesteps,
-            unit="step",
-            disable=None if progress_bar else True,
-            dynamic_ncols=True,
-        )
+        self.total_timesteps = total_timesteps
+        self.progress_bar = progress_bar
         self._next_log = self._last_log = 0
+
+    def get_state(self) -> dict[str, Any]:
+        """Return where it stands between two log points: an array and numbers."""
+        return {
+            "recent": np.array(self.recent, dtype=np.float64).reshape(-1, 2),
+            "next_log": self._next_log,
+            "last_log": self._last_log,
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `get_state` returned; after training has started."""
+        self.recent.clear()
+        self.recent.extend((earned, oracle) for earned, oracle in state["recent"].tolist())
+        self._next_log, self._last_log = state["next_log"], state["last_log"]
 
     def _on_training_start(self) -> None:
         self._next_log = self.num_timesteps + self.interval
+        self.progress = tqdm(
+            initial=self.num_timesteps,
+            total=self.total_timesteps,
+            unit="step",
+            # None: shown on a terminal only, so that a log file holds no thousand bars.
+            disable=None if self.progress_bar else True,
+            dynamic_ncols=True,
+        )
 
     def _on_step(self) -> bool:
         infos, dones = self.locals["infos"], self.locals["dones"]
@@ -104,9 +122,14 @@ class StopOnInterrupt(BaseCallback):
     """Turn the first Ctrl-C into a stop between two steps, so that what is learnt can be saved.
 
     A second Ctrl-C interrupts at once. ``interrupted`` says afterwards whether it happened.
+
+    The step at which a callback stops the training is lost to SB3's learners, which store and
+    learn from it afterwards. So the stop waits for the next rollout: ``stopping`` is True from its
+    start, where a snapshot loses nothing, and its first step is the one that is given up.
     """
 
     interrupted = False
+    stopping = False
     _previous: Any = None
 
     def _on_training_start(self) -> None:
@@ -116,8 +139,11 @@ class StopOnInterrupt(BaseCallback):
         self.interrupted = True
         signal.signal(signal.SIGINT, self._previous)
 
+    def _on_rollout_start(self) -> None:
+        self.stopping = self.interrupted
+
     def _on_step(self) -> bool:
-        return not self.interrupted
+        return not self.stopping
 
     def _on_training_end(self) -> None:
         signal.signal(signal.SIGINT, self._previous)

@@ -64,6 +64,7 @@ def write_model(
     algorithm: str,
     config: Mapping[str, Any],
     tensors: Mapping[str, np.ndarray],
+    sync: bool = False,
 ) -> Path:
     """Write a model; a reader sees the old file or the new one, never half of it.
 
@@ -73,6 +74,8 @@ def write_model(
         algorithm: Name of the class that writes.
         config: What JSON can say, with names as keys.
         tensors: Arrays of numbers or bools, of any shape.
+        sync: Return once the file would outlast a power failure, which may take long; without it
+            the file outlasts the end of this process, however it ends.
 
     Returns:
         The path written, suffix included.
@@ -103,10 +106,31 @@ def write_model(
         save_file(arrays, unfinished, {"format": FORMAT, "algorithm": algorithm, "config": text})
         unfinished.chmod(mode)  # safetensors keeps its files to their owner
         _sort_header(unfinished)
+        if sync:
+            sync_to_disk(unfinished)
         unfinished.replace(target)
+        if sync:
+            sync_to_disk(target.parent)  # the name
     finally:
         unfinished.unlink(missing_ok=True)
     return target
+
+
+def sync_to_disk(path: Path) -> None:
+    """Return once the content of a file, or the names in a folder, would outlast a power failure.
+
+    On systems that cannot open a folder, its names are left to the file system.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    except PermissionError:
+        if path.is_dir():  # Windows
+            return
+        raise
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_model(path: str | os.PathLike[str], *, algorithm: str | None = None) -> ModelFile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from stable_baselines3.common.logger import KVWriter
 
@@ -44,13 +44,16 @@ class ProgressFile(KVWriter):
     SB3's own CSV output orders its columns by a set of strings, differently in every process.
 
     Args:
-        path: of the file, which is begun anew.
+        path: of the file.
+        mode: ``"begin"`` a file anew, or ``"continue"`` the one that is there.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w", newline="", encoding="utf-8")
+    def __init__(self, path: Path, *, mode: Literal["begin", "continue"] = "begin") -> None:
+        self._file = path.open("w" if mode == "begin" else "a", newline="", encoding="utf-8")
         self._writer = csv.DictWriter(self._file, COLUMNS, extrasaction="ignore")
-        self._writer.writeheader()
+        if mode == "begin":
+            self._writer.writeheader()
+            self._file.flush()
 
     def write(
         self,

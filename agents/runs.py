@@ -4,8 +4,11 @@ config.json          everything needed to repeat the run
 model.safetensors    the learner (`agents.model_file`)
 metrics.json         figures over every track of the catalogue
 progress.csv         what was logged, a row a log point
-events.out.tfevents  the same for TensorBoard
+events.out.tfevents  the same for TensorBoard; one more file each time the run was resumed
 learning_curve.png
+snapshot/            where killed training goes on (`agents.snapshots`); deleted at its end
+
+``metrics.json`` is written last: a run that has it has ended, by itself or interrupted.
 """
 
 from __future__ import annotations
@@ -129,21 +132,52 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def load_run(folder: str | Path, *, catalogue: Catalogue | str | Path | None = None) -> Run:
-    """Load a run that ``train.py`` wrote; nothing in it is executed.
-
-    Args:
-        folder: the run's folder.
-        catalogue: the catalogue to use it on; default: the one named in its configuration.
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read a run's ``config.json``.
 
     Raises:
-        RunError: if the folder holds no run, or the catalogue or the encoding is not what the run
-            was trained with; the message says what differs.
-        CatalogueError: if the catalogue cannot be read.
+        RunError: if the folder holds no run, or the configuration is damaged.
     """
-    folder = Path(folder)
-    config = _checked_config(folder)
-    agent, trained_on, environment = config["agent"], config["catalogue"], config["environment"]
+    if not (folder / CONFIG).is_file():
+        raise RunError(
+            f"{folder} holds no run: it has no {CONFIG}. Train one with "
+            f"`python train.py --agent dueling-dqn --out {folder}`"
+        )
+    config = read_json(folder / CONFIG)
+    missing = {"agent", "environment", "catalogue"} - config.keys()
+    if missing:
+        raise RunError(f"{folder / CONFIG} lacks {', '.join(sorted(missing))}")
+    agent = config["agent"]
+    for name, part, keys in (
+        ("catalogue", config["catalogue"], {"path", "checksum", "n_tracks"}),
+        ("environment", config["environment"], {"encoding"}),
+    ):
+        if not isinstance(part, dict) or keys - part.keys():
+            raise RunError(
+                f"{folder / CONFIG}: {name} must be an object with {sorted(keys)}, got {part!r}"
+            )
+    catalogue = config["catalogue"]
+    if not isinstance(catalogue["path"], str | None) or not isinstance(catalogue["checksum"], str):
+        raise RunError(
+            f"{folder / CONFIG}: the catalogue's path must be text or null and its checksum text, "
+            f"got {catalogue!r}"
+        )
+    if not isinstance(agent, str) or agent not in LEARNERS:
+        known = ", ".join(LEARNERS)
+        raise RunError(f"{folder / CONFIG}: agent must be one of {known}, got {agent!r}")
+    return config
+
+
+def load_trained_catalogue(
+    folder: Path, config: Mapping[str, Any], catalogue: Catalogue | str | Path | None = None
+) -> Catalogue:
+    """Load a run's catalogue, by default from where its configuration says, and check it.
+
+    Raises:
+        RunError: if it is not the one that the run was trained on, or is not where it was.
+        CatalogueError: if `catalogue` cannot be read.
+    """
+    trained_on = config["catalogue"]
     path = trained_on["path"]
     try:
         loaded = load_catalogue(catalogue if catalogue is not None else path)
@@ -161,6 +195,25 @@ def load_run(folder: str | Path, *, catalogue: Catalogue | str | Path | None = N
             f"{loaded.checksum[:12]}. Its observations would mean other tracks: name the catalogue "
             "that it was trained on, or train again"
         )
+    return loaded
+
+
+def load_run(folder: str | Path, *, catalogue: Catalogue | str | Path | None = None) -> Run:
+    """Load a run that ``train.py`` wrote; nothing in it is executed.
+
+    Args:
+        folder: the run's folder.
+        catalogue: the catalogue to use it on; default: the one named in its configuration.
+
+    Raises:
+        RunError: if the folder holds no run, or the catalogue or the encoding is not what the run
+            was trained with; the message says what differs.
+        CatalogueError: if the catalogue cannot be read.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    agent, environment = config["agent"], config["environment"]
+    loaded = load_trained_catalogue(folder, config, catalogue)
     encoding = str(environment["encoding"])
     if encoding not in ENCODINGS:
         raise RunError(
@@ -170,7 +223,8 @@ def load_run(folder: str | Path, *, catalogue: Catalogue | str | Path | None = N
         learner = LEARNERS[agent].load(folder / MODEL)
     except FileNotFoundError as error:
         raise RunError(
-            f"{folder} has no {MODEL}: its training did not end; train again with --overwrite"
+            f"{folder} has no {MODEL}: its training did not end. Go on with "
+            f"`python train.py --resume {folder}`, or train again with --overwrite"
         ) from error
     except ModelFileError as error:
         raise RunError(f"{folder}: {error}") from error
@@ -185,40 +239,3 @@ def load_run(folder: str | Path, *, catalogue: Catalogue | str | Path | None = N
             f"this catalogue gives {space}: model and configuration do not belong together"
         )
     return run
-
-
-def _checked_config(folder: Path) -> dict[str, Any]:
-    """Read a run's configuration, as far as loading the run needs it.
-
-    Raises:
-        RunError: if there is none, or something in it is missing or of the wrong kind.
-    """
-    if not (folder / CONFIG).is_file():
-        raise RunError(
-            f"{folder} holds no run: it has no {CONFIG}. Train one with "
-            f"`python train.py --agent dueling-dqn --out {folder}`"
-        )
-    config = read_json(folder / CONFIG)
-    missing = {"agent", "environment", "catalogue"} - config.keys()
-    if missing:
-        raise RunError(f"{folder / CONFIG} lacks {', '.join(sorted(missing))}")
-    for name, keys in (
-        ("catalogue", {"path", "checksum", "n_tracks"}),
-        ("environment", {"encoding"}),
-    ):
-        part = config[name]
-        if not isinstance(part, dict) or keys - part.keys():
-            raise RunError(
-                f"{folder / CONFIG}: {name} must be an object with {sorted(keys)}, got {part!r}"
-            )
-    catalogue = config["catalogue"]
-    if not isinstance(catalogue["path"], str | None) or not isinstance(catalogue["checksum"], str):
-        raise RunError(
-            f"{folder / CONFIG}: the catalogue's path must be text or null and its checksum text, "
-            f"got {catalogue!r}"
-        )
-    agent = config["agent"]
-    if not isinstance(agent, str) or agent not in LEARNERS:
-        known = ", ".join(LEARNERS)
-        raise RunError(f"{folder / CONFIG}: agent must be one of {known}, got {agent!r}")
-    return config

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import gymnasium as gym
 import numpy as np
 import torch as th
-from stable_baselines3.common.callbacks import CallbackList
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import Figure, HParam, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.dqn.policies import DQNPolicy
@@ -36,8 +36,8 @@ from agents.runs import (
     versions,
     write_json,
 )
+from agents.snapshots import SNAPSHOTS, Snapshots, remove_snapshot, snapshot_identity
 from agents.vec_env import GymVecEnv
-from music_env.catalogue import Catalogue
 from music_env.tables import Tables
 
 NOT_REPORTED = ("stdout", "log", "json", "csv")
@@ -133,8 +133,15 @@ class RunSettings:
     timesteps: int | None = None
     """Overrides the learner's."""
     seed: int = 0
+    snapshots: int = SNAPSHOTS
+    """Evenly spread, besides one at the start; 0: none at all."""
     overwrite: bool = False
     progress_bar: bool = True
+
+    @property
+    def total_timesteps(self) -> int:
+        """Tracks to judge: those of the run or else the learner's."""
+        return self.learner.timesteps if self.timesteps is None else self.timesteps
 
 
 def make_learner(
@@ -188,52 +195,108 @@ def make_learner(
 def train_run(settings: RunSettings) -> dict[str, Any]:
     """Train a learner, write its run's folder, and return the content of ``metrics.json``.
 
+    A run that was killed or interrupted goes on with `agents.resume.resume_run`.
+
     Raises:
         RunError: if the folder is not empty, unless it holds a run and is to be overwritten.
         CatalogueError, ValueError: for a catalogue or preference that cannot be used.
     """
+    # Before anything on disk is touched: it may find that settings do not fit the environment.
+    learner, tables = untrained(settings)
+    out = _prepared(settings.out, overwrite=settings.overwrite)
+    config = _config(settings, tables)
+    write_json(out / CONFIG, config)
+    return run_training(settings, learner, tables, config, mode="begin")
+
+
+def untrained(settings: RunSettings) -> tuple[QLearning | DuelingDQN, Tables]:
+    """Return a run's learner with its environment as at the start, and what that is made of.
+
+    Raises:
+        CatalogueError, ValueError: see `train_run`.
+    """
     # Small networks lose to thread hand-over; one thread also gives the same sums everywhere.
     th.set_num_threads(1)
-    learner_settings = settings.learner
-    environment = {**settings.environment, "encoding": learner_settings.encoding}
-    timesteps = learner_settings.timesteps if settings.timesteps is None else settings.timesteps
-    _check_numbers(settings, timesteps)
+    _check_numbers(settings)
     native = gym.make_vec(
         "MusicRec-v0",
-        num_envs=learner_settings.n_envs,
+        num_envs=settings.learner.n_envs,
         vectorization_mode="vector_entry_point",
         autoreset_mode="SameStep",
-        **environment,
+        **settings.environment,
+        encoding=settings.learner.encoding,
     )
-    tables = native.unwrapped.tables  # type: ignore[attr-defined]
-    # Before anything on disk is touched: it may find that settings do not fit the environment.
-    learner = make_learner(learner_settings, GymVecEnv(native), seed=settings.seed)
-    out = _prepared(settings.out, overwrite=settings.overwrite)
-    config = _config(settings, environment, tables.catalogue, str(tables.preference), timesteps)
-    write_json(out / CONFIG, config)
+    learner = make_learner(settings.learner, GymVecEnv(native), seed=settings.seed)
+    return learner, native.unwrapped.tables  # type: ignore[attr-defined]
 
-    logger = Logger(str(out), [ProgressFile(out / PROGRESS), TensorBoardOutputFormat(str(out))])
-    learner.set_logger(logger)
+
+def run_training(
+    settings: RunSettings,
+    learner: QLearning | DuelingDQN,
+    tables: Tables,
+    config: Mapping[str, Any],
+    *,
+    mode: Literal["begin", "continue"],
+) -> dict[str, Any]:
+    """Train a run to its end, and write all of its folder but for the configuration.
+
+    Args:
+        settings: of the run.
+        learner: from `untrained`.
+        tables: likewise.
+        config: the content of ``config.json``.
+        mode: begin in a folder without logs, or continue from the run's last snapshot.
+
+    Returns:
+        The content of ``metrics.json``, which is written last: a run that has it has ended.
+
+    Raises:
+        agents.snapshot_file.SnapshotError: if there is no snapshot that fits.
+    """
+    out, timesteps = settings.out, settings.total_timesteps
     run_logger = RunLogger(tables, timesteps, progress_bar=settings.progress_bar)
     stop = StopOnInterrupt()
-    logger.record("hparams", _hparams(settings, timesteps), exclude=NOT_REPORTED)
-    logger.record("config", _as_markdown(config), exclude=NOT_REPORTED)
-    logger.dump(0)
+    callbacks: list[BaseCallback] = [run_logger, stop]
+    snapshots = Snapshots(
+        out,
+        timesteps,
+        count=settings.snapshots,
+        parts={"run_logger": run_logger},
+        stop=stop,
+        identity=snapshot_identity(config),
+    )
+    if settings.snapshots:
+        callbacks.append(snapshots)
+    if mode == "continue":
+        snapshots.restore(learner)
+    logger = Logger(
+        str(out), [ProgressFile(out / PROGRESS, mode=mode), TensorBoardOutputFormat(str(out))]
+    )
+    learner.set_logger(logger)
+    if mode == "begin":
+        logger.record("hparams", _hparams(settings), exclude=NOT_REPORTED)
+        logger.record("config", _as_markdown(config), exclude=NOT_REPORTED)
+        logger.dump(0)
     started = time.perf_counter()
-    learner.learn(timesteps, callback=CallbackList([run_logger, stop]), log_interval=None)
+    learner.learn(
+        timesteps - learner.num_timesteps,
+        callback=CallbackList(callbacks),
+        log_interval=None,
+        reset_num_timesteps=mode == "begin",
+    )
     seconds = time.perf_counter() - started
     learner.save(out / MODEL)
 
     figures = catalogue_figures(learner_policy(settings.agent, learner, tables), tables)
     metrics = {
         **figures,
-        "train_seconds": seconds,
+        "train_seconds": snapshots.seconds_before + seconds,
+        "snapshot_seconds": snapshots.seconds_spent,
         "timesteps": learner.num_timesteps,
-        "interrupted": stop.interrupted,
+        "interrupted": stop.interrupted and learner.num_timesteps < timesteps,
     }
     if settings.agent == "q-learning":
         metrics.update(mixed_states(tables))
-    write_json(out / METRICS, metrics)
     figure = plotting.learning_curve(
         f"{settings.agent}: {tables.preference}",
         read_progress(out / PROGRESS),
@@ -245,7 +308,11 @@ def train_run(settings: RunSettings) -> dict[str, Any]:
     logger.record("learning_curve", Figure(figure, close=True), exclude=NOT_REPORTED)
     logger.dump(learner.num_timesteps)
     logger.close()
-    native.close()
+    assert learner.env is not None
+    learner.env.close()
+    write_json(out / METRICS, metrics)
+    if not metrics["interrupted"]:
+        remove_snapshot(out)
     return metrics
 
 
@@ -270,17 +337,30 @@ def mixed_states(tables: Tables) -> dict[str, float]:
     }
 
 
-def _check_numbers(settings: RunSettings, timesteps: int) -> None:
+def _check_numbers(settings: RunSettings) -> None:
     """Raise ``ValueError`` for a number that no run can be made with, naming it."""
-    values = {**asdict(settings.learner), "timesteps": timesteps}
-    for name in ("timesteps", "n_envs", "batch_size", "gradient_steps", "buffer_size", "n_steps"):
+    values = {**asdict(settings.learner), "timesteps": settings.total_timesteps}
+    at_least_1 = (
+        "timesteps", "n_envs", "batch_size", "gradient_steps", "buffer_size", "n_steps",
+        "target_update_interval", "embedding_dim",
+    )  # fmt: skip
+    for name in at_least_1:
         if values.get(name, 1) < 1:
             raise ValueError(f"{name} must be at least 1, got {values[name]}")
-    for name in ("learning_rate", "final_learning_rate"):
+    for name in ("learning_rate", "final_learning_rate", "exploration_fraction"):
         if not 0 < values.get(name, 1) <= 1:
             raise ValueError(f"{name} must be above 0 and at most 1, got {values[name]}")
+    for name in ("gamma", "exploration_initial_eps", "exploration_final_eps"):
+        if not 0 <= values[name] <= 1:
+            raise ValueError(f"{name} must be from 0 to 1, got {values[name]}")
+    if values.get("learning_starts", 0) < 0:
+        raise ValueError(f"learning_starts must be at least 0, got {values['learning_starts']}")
+    if min(values.get("net_arch", (1,)), default=1) < 1:
+        raise ValueError(f"net_arch must hold sizes of at least 1, got {values['net_arch']}")
     if not 0 <= settings.seed < 2**32:
         raise ValueError(f"seed must be from 0 to 2**32 - 1, got {settings.seed}")
+    if settings.snapshots < 0:
+        raise ValueError(f"snapshots must be 0 or more, got {settings.snapshots}")
 
 
 def _prepared(out: Path, *, overwrite: bool) -> Path:
@@ -295,30 +375,28 @@ def _prepared(out: Path, *, overwrite: bool) -> Path:
         for file in out.iterdir():
             if file.is_file() and _written_by_a_run(file.name):
                 file.unlink()
+        remove_snapshot(out)
     out.mkdir(parents=True, exist_ok=True)
     return out
 
 
 def _written_by_a_run(name: str) -> bool:
     own = {CONFIG, MODEL, METRICS, PROGRESS, LEARNING_CURVE}
-    return name in own or name.startswith("events.out.tfevents")
+    unfinished = name.startswith(f".{MODEL}.") and name.endswith(".part")
+    return name in own or name.startswith("events.out.tfevents") or unfinished
 
 
-def _config(
-    settings: RunSettings,
-    environment: Mapping[str, Any],
-    catalogue: Catalogue,
-    preference: str,
-    timesteps: int,
-) -> dict[str, Any]:
-    path = environment.get("catalogue")
+def _config(settings: RunSettings, tables: Tables) -> dict[str, Any]:
+    environment = {**settings.environment, "encoding": settings.learner.encoding}
+    path, catalogue = environment.pop("catalogue", None), tables.catalogue
     return {
         "agent": settings.agent,
         "seed": settings.seed,
-        "timesteps": timesteps,
+        "timesteps": settings.total_timesteps,
+        "snapshots": settings.snapshots,
         "hyperparameters": asdict(settings.learner),
-        "environment": {name: v for name, v in environment.items() if name != "catalogue"},
-        "preference": preference,
+        "environment": environment,
+        "preference": str(tables.preference),
         "catalogue": {
             "path": None if path is None else str(Path(path).resolve()),
             "checksum": catalogue.checksum,
@@ -329,9 +407,9 @@ def _config(
     }
 
 
-def _hparams(settings: RunSettings, timesteps: int) -> HParam:
+def _hparams(settings: RunSettings) -> HParam:
     values: dict[str, Any] = {"agent": settings.agent, "seed": settings.seed}
-    for name, value in {**asdict(settings.learner), "timesteps": timesteps}.items():
+    for name, value in (asdict(settings.learner) | {"timesteps": settings.total_timesteps}).items():
         values[name] = str(value) if isinstance(value, tuple) else value
     return HParam(values, dict.fromkeys([*EVAL_TAGS, "rollout/ep_rew_mean"], 0.0))
 

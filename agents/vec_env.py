@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -208,6 +208,53 @@ class GymVecEnv(VecEnv):
     def _own(self, observations: Any) -> VecEnvObs:
         own: VecEnvObs = deepcopy(observations) if self._copies else observations
         return own
+
+    # --- State ------------------------------------------------------------------------------------
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the state between two steps: the environment's own, and the episodes' statistics.
+
+        With it, and the observations that were handed out last, another adapter of an environment
+        made with the same arguments goes on exactly. Seeds and options set for the next reset are
+        not part of it.
+
+        Raises:
+            TypeError: if the vector environment has no ``get_state`` and ``set_state``, as
+                `MusicRecVectorEnv` has, or stands in a wrapper, whose state would be lost.
+        """
+        return {
+            "env": self._with_state().get_state(),
+            "returns": self._returns.copy(),
+            "lengths": self._lengths.copy(),
+            "seconds": time.perf_counter() - self._start,
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what `get_state` returned; no reset is needed then.
+
+        Raises:
+            ValueError: if it is of another number of environments.
+            TypeError: as `get_state`.
+        """
+        for name, own in (("returns", self._returns), ("lengths", self._lengths)):
+            if np.shape(state[name]) != own.shape:
+                raise ValueError(
+                    f"the state's {name} must have shape {own.shape}, got {np.shape(state[name])}"
+                )
+        self._with_state().set_state(state["env"])
+        self._returns[:] = state["returns"]
+        self._lengths[:] = state["lengths"]
+        self._start = time.perf_counter() - state["seconds"]
+
+    def _with_state(self) -> Any:
+        if not (hasattr(self.env, "get_state") and hasattr(self.env, "set_state")):
+            raise TypeError(
+                f"{self.env} has no get_state and set_state: expected a native vector environment "
+                "that has, such as MusicRecVectorEnv, without wrappers"
+            )
+        return self.env
+
+    # --- Options, pictures ------------------------------------------------------------------------
 
     def set_options(self, options: list[Info] | Info | None = None) -> None:
         """Set the options of the next reset.

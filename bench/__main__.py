@@ -15,7 +15,7 @@ import torch as th
 import tyro
 from rich.console import Console
 
-from bench import learning, memory, million, speed
+from bench import learning, memory, million, snapshots, speed
 from bench.report import ROOT, Row, SkippedError, print_table, write_markdown
 from bench.timing import Options
 
@@ -29,6 +29,7 @@ BENCHMARKS: tuple[Callable[[Options], Iterator[Row]], ...] = (
     speed.importing,
     memory.replay_memory,
     memory.many_environments,
+    snapshots.snapshot_overhead,
     learning.tabular_updates,
     learning.dqn_against_stock,
     learning.dqn_against_vowpal_wabbit,

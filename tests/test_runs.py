@@ -104,7 +104,8 @@ def test_same_seed_same_result_in_another_process(
     figures, progress, models = [], [], []
     for folder in (runs[agent], tmp_path / "again", tmp_path / "other"):
         metrics = json.loads((folder / "metrics.json").read_text())
-        metrics.pop("train_seconds")
+        for name in ("train_seconds", "snapshot_seconds"):
+            metrics.pop(name)
         figures.append(metrics)
         rows = (folder / "progress.csv").read_text().splitlines()
         timed = [i for i, name in enumerate(rows[0].split(",")) if name in TIMES]
@@ -330,6 +331,8 @@ def test_a_wrong_setting_destroys_no_run(runs: dict[str, Path], tmp_path: Path) 
         (["--timesteps", "0"], "timesteps must be at least 1, got 0"),
         (["--seed", "-1"], "seed must be from 0"),
         (["--q-learning.learning-rate", "7"], "learning_rate must be above 0"),
+        (["--q-learning.gamma", "7"], "gamma must be from 0 to 1, got 7"),
+        (["--q-learning.exploration-fraction", "0"], "exploration_fraction must be above 0"),
     ):
         result = run_script(
             "train.py", "--agent", "q-learning", "--out", str(copied), "--overwrite", *wrong,
