@@ -36,6 +36,16 @@ _SETTINGS: Mapping[str, type[QLearningSettings] | type[DuelingDQNSettings]] = {
 }
 
 
+_ENTRIES = {
+    "seed": int,
+    "timesteps": int,
+    "snapshots": int,
+    "hyperparameters": dict,
+    "versions": dict,
+}
+"""What resuming needs of a configuration, besides what `agents.runs.read_config` checks."""
+
+
 class RunFinishedError(RunError):
     """A run that needs no resuming."""
 
@@ -112,9 +122,12 @@ def settings_of(
     """
     path = folder / CONFIG
     kind = _SETTINGS[config["agent"]]
-    missing = {"seed", "timesteps", "snapshots", "hyperparameters", "versions"} - config.keys()
-    if missing:
-        raise RunError(f"{path} lacks {', '.join(sorted(missing))}: it cannot be resumed")
+    for name, expected in _ENTRIES.items():
+        if type(config.get(name)) is not expected:
+            raise RunError(
+                f"{path}: {name} must be of type {expected.__name__} to resume the run, got "
+                f"{config.get(name)!r:.100}"
+            )
     given, known = config["hyperparameters"], {field.name for field in fields(kind)}
     if given.keys() != known:
         raise RunError(

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import pickle
+import random
 import shutil
 import signal
 import subprocess
@@ -25,7 +26,10 @@ import torch as th
 from conftest import six_frame
 from gymnasium import spaces
 from killed_runs import CountingBuffer, in_process
+from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.vec_env import VecCheckNan
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 import agents.model_file
@@ -35,7 +39,8 @@ from agents.resume import RunFinishedError, resume_run
 from agents.runs import RunError
 from agents.snapshot_file import SnapshotError, read_state, write_state
 from agents.snapshots import Snapshots
-from agents.training import train_run
+from agents.training import train_run, untrained
+from agents.training_state import restore_learner, restore_progress, training_state
 from agents.vec_env import GymVecEnv
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -444,6 +449,12 @@ def test_what_cannot_be_resumed_says_why(
     run = copy("unknown-setting")
     _edit(run, lambda config: config["hyperparameters"].update(colour=1))
     assert "hyperparameters differ in ['colour']" in error(run)
+    run = copy("damaged-configuration")
+    _edit(run, lambda config: config.update(timesteps="many"))
+    assert "timesteps must be of type int to resume the run, got 'many'" in error(run)
+    run = copy("older-version")
+    _edit(run, lambda config: config.pop("snapshots"))
+    assert "snapshots must be of type int to resume the run, got None" in error(run)
     run = copy("other-catalogue")
     other = tmp_path / "other.csv"
     six_frame().head(5).to_csv(other, index=False)
@@ -611,6 +622,49 @@ def test_a_buffer_with_an_unknown_state_is_refused() -> None:
 
     with pytest.raises(TypeError, match=r"Secretive may keep more .*give it get_state"):
         check_buffer(Secretive(10, BOX, spaces.Discrete(2)))
+
+
+def test_generators_and_what_is_half_way_to_the_logs_are_part_of_the_state(
+    catalogue: Path, tmp_path: Path
+) -> None:
+    run_settings = killed_runs.settings("dueling-dqn", tmp_path, catalogue)
+
+    def started() -> Any:
+        learner, _ = untrained(run_settings)
+        learner._setup_learn(8)
+        learner.set_logger(Logger(None, []))
+        return learner
+
+    def draws(learner: Any) -> list[Any]:
+        return [
+            random.random(), random.gauss(), np.random.normal(),  # noqa: NPY002
+            th.rand(3).tolist(), [learner.action_space.sample() for _ in range(20)],
+            learner._generator.random(3).tolist(),
+        ]  # fmt: skip
+
+    first, second = started(), started()
+    draws(first)
+    first.logger.record("a/b", np.float32(0.1), exclude="tensorboard")
+    first.logger.record_mean("c", 2.0)
+    write_state(tmp_path / "x.safetensors", training_state(first))
+    state, expected = read_state(tmp_path / "x.safetensors"), draws(first)
+    restore_learner(second, state)
+    restore_progress(second, state)
+    assert draws(second) == expected
+    assert second.logger.name_to_value == {"a/b": np.float32(0.1), "c": 2.0}
+    assert second.logger.name_to_count == {"c": 1}
+    assert second.logger.name_to_excluded == {"a/b": ("tensorboard",), "c": ("",)}
+
+
+def test_only_what_gives_its_state_can_have_snapshots(catalogue: Path, tmp_path: Path) -> None:
+    learner, _ = untrained(killed_runs.settings("q-learning", tmp_path, catalogue))
+    with pytest.raises(
+        TypeError, match=r"snapshots need the environment's state, which VecCheckNan"
+    ):
+        learner.set_env(VecCheckNan(learner.env))
+        restore_learner(learner, {"learner": learner.get_state(), "env": {}})
+    with pytest.raises(TypeError, match="DQN has no get_state and set_state"):
+        restore_learner(DQN("MlpPolicy", "CartPole-v1"), {})
 
 
 def test_an_adapter_goes_on_from_its_state() -> None:
