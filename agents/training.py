@@ -69,8 +69,8 @@ class QLearningSettings:
 class DuelingDQNSettings:
     """Hyperparameters of the dueling DQN (defaults: see docs/tuning.md)."""
 
-    timesteps: int = 18_000
-    """Tracks to judge, three times the embedded catalogue: one in twenty is never met."""
+    timesteps: int = 24_000
+    """Tracks to judge, four times the embedded catalogue: hardly one is never met."""
     encoding: str = "codes"
     """The environment's encoding."""
     n_envs: int = 16

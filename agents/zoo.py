@@ -1,13 +1,14 @@
-"""MusicRec-v0 in rl-zoo3: its hyperparameters, and `DuelingDQN` among the zoo's algorithms.
+r"""MusicRec-v0 in rl-zoo3: its hyperparameters, and `DuelingDQN` among the zoo's algorithms.
 
 The hyperparameters are `agents.training`'s defaults, for the zoo's ``--conf-file agents.zoo``:
 
     python -m rl_zoo3.train --algo dqn --env MusicRec-v0 --gym-packages music_env \
         --conf-file agents.zoo --env-kwargs "encoding:'codes'" --num-threads 1
-    python -m rl_zoo3.enjoy --algo dqn --env MusicRec-v0 --gym-packages music_env -f logs --no-render
+    python -m rl_zoo3.enjoy --algo dqn --env MusicRec-v0 --gym-packages music_env \
+        -f logs --no-render
 
-That is Stable-Baselines3's DQN with `DuelingDQNPolicy`. The same with ``python -m agents.zoo train``
-(or ``enjoy``) and ``--algo dueling_dqn`` is the project's own learner.
+That is Stable-Baselines3's DQN with `DuelingDQNPolicy`. The same with ``python -m agents.zoo`` and
+``train`` or ``enjoy``, and ``--algo dueling_dqn``, is the project's own learner.
 
 The zoo hands the ``env_kwargs`` of a hyperparameter file to the training environment alone; with
 ``--env-kwargs`` the evaluation sees the same observations.
