@@ -7,8 +7,9 @@ The hyperparameters are `agents.training`'s defaults, for the zoo's ``--conf-fil
     python -m rl_zoo3.enjoy --algo dqn --env MusicRec-v0 --gym-packages music_env \
         -f logs --no-render
 
-That is Stable-Baselines3's DQN with `DuelingDQNPolicy`. The same with ``python -m agents.zoo`` and
-``train`` or ``enjoy``, and ``--algo dueling_dqn``, is the project's own learner.
+That is Stable-Baselines3's DQN with `DuelingDQNPolicy`. The same with
+``python -m agents.zoo train`` (or ``enjoy``) and ``--algo dueling_dqn`` is the project's own
+learner.
 
 The zoo hands the ``env_kwargs`` of a hyperparameter file to the training environment alone; with
 ``--env-kwargs`` the evaluation sees the same observations.
