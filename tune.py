@@ -39,6 +39,7 @@ from music_env.tables import Tables, load_catalogue
 
 try:
     import optuna
+    from optuna.storages.journal import JournalFileBackend
 except ImportError:
     sys.exit('tune.py: Optuna is not installed: pip install "musicrec[tune]"')
 
@@ -210,7 +211,7 @@ def open_study(arguments: Arguments, out: Path, question: dict[str, Any]) -> opt
     Raises:
         ValueError: if the study in the folder asks another question.
     """
-    journal = optuna.storages.journal.JournalFileBackend(str(out / "study.journal"))
+    journal = JournalFileBackend(str(out / "study.journal"))
     study = optuna.create_study(
         study_name=arguments.agent,
         storage=optuna.storages.JournalStorage(journal),

@@ -139,3 +139,21 @@ def test_listeners_of_several_catalogues_take_turns(tmp_path):
     arguments = tune.Arguments(agent="q-learning", catalogues=(path,), listeners=2)
     catalogues = [listener["catalogue"] for listener in tune.draw(arguments)]
     assert catalogues == [None, str(path), None, str(path)]
+
+
+def test_the_summary_ranks_complete_trials_by_value():
+    study = optuna.create_study()
+    study.set_user_attr("question", {"listeners": [], "budget": 128, "seed": 0})
+    for value in (-1.0, -3.0, -2.0):
+        study.enqueue_trial(tune.defaults_as_point("q-learning"))
+        trial = study.ask()
+        settings = tune.q_learning_space(trial)
+        study.tell(trial, value)
+    trial = study.ask()
+    tune.q_learning_space(trial)
+    study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    content = tune.summary(study, "q-learning")
+    assert [row["log10_regret"] for row in content["best"]] == [-3.0, -2.0, -1.0]
+    assert content["first"]["log10_regret"] == -1.0
+    assert (content["complete"], content["pruned"]) == (3, 1)
+    assert content["settings"]["learning_rate"] == settings.learning_rate
