@@ -610,13 +610,13 @@ def test_wrong_next_actions_are_refused() -> None:
 
 def test_a_file_from_before_there_was_a_choice_loads(tmp_path: Path) -> None:
     learner = QLearning(env=make_vec_env("FrozenLake-v1", 4), seed=2).learn(1_000)
-    path = learner_file = tmp_path / "model"
+    path = tmp_path / "model"
     learner.save(path)
     file = read_model(path)
     for name in ("target", "count_bonus"):
         del file.config["hyperparameters"][name]
     del file.config["state"]["next_actions"]
-    write_model(learner_file, algorithm="QLearning", config=file.config, tensors=file.tensors)
+    write_model(path, algorithm="QLearning", config=file.config, tensors=file.tensors)
     loaded = QLearning.load(path)
     assert (loaded.target, loaded.count_bonus) == ("q-learning", 0.0)
     np.testing.assert_array_equal(loaded.q_table, learner.q_table)
