@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from stable_baselines3 import DQN
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from agents.extractors import DANCEABILITY_BINS
 from agents.training import DuelingDQNSettings, QLearningSettings, make_learner
 from agents.vec_env import GymVecEnv
 from bench.stock_dqn import StockSettings
@@ -24,9 +25,14 @@ from study.checks import Values
 STOCK_DQN = StockSettings(3e-3, 256, 16, 1)
 """SB3's DQN at its best: the fastest of the thirteen settings in `bench/stock_dqn.md`."""
 
-VW_BINS = (None, 20, 100)
-"""Equal-width danceability bins for Vowpal Wabbit: none, ones that meet the ends 0.4 and 0.8, and
-ones that also meet 0.43 and 0.77."""
+VOWPAL_WABBITS: dict[str, int | tuple[int, ...] | None] = {
+    "vowpal-wabbit-no-bins": None,
+    "vowpal-wabbit-20-bins": 20,
+    "vowpal-wabbit-100-bins": 100,
+    "vowpal-wabbit-all-bins": DANCEABILITY_BINS,
+}
+"""Name -> equal-width danceability bins: none; ones that meet the ends 0.4 and 0.8; ones that also
+meet 0.43 and 0.77; and those of the dueling DQN, from coarse to fine, which are its default."""
 
 
 @dataclass(frozen=True)
@@ -121,25 +127,17 @@ def _native(encoding: str, num_envs: int, listener: Mapping[str, Any]) -> Any:
     )
 
 
-def _vowpal_wabbit(bins: int | None) -> Make:
-    return partial(
-        bandit, module="agents.vowpal_wabbit", name="VowpalWabbit", danceability_bins=bins
-    )
-
-
-def vowpal_wabbit_name(bins: int | None) -> str:
-    """Return the name of Vowpal Wabbit with so many danceability bins."""
-    return f"vowpal-wabbit-{bins or 'no'}-bins"
-
-
-VOWPAL_WABBITS = tuple(map(vowpal_wabbit_name, VW_BINS))
+_vowpal_wabbit = partial(bandit, module="agents.vowpal_wabbit", name="VowpalWabbit")
 
 LEARNERS: dict[str, Make] = {
     "dueling-dqn": dueling_dqn,
     "stock-dqn": stock_dqn,
     "q-learning-profile": partial(q_learning, encoding="profile"),
     "q-learning-hash": partial(q_learning, encoding="hash"),
-    **{vowpal_wabbit_name(bins): _vowpal_wabbit(bins) for bins in VW_BINS},
+    **{
+        name: partial(_vowpal_wabbit, danceability_bins=bins)
+        for name, bins in VOWPAL_WABBITS.items()
+    },
     "linucb": partial(bandit, module="agents.linear_bandits", name="LinUCB"),
     "linear-thompson": partial(bandit, module="agents.linear_bandits", name="LinearThompson"),
     "logistic-regression": partial(

@@ -62,7 +62,7 @@ def control_section(rows: Sequence[Row], how: Statistics) -> list[str]:
         "",
         *markdown_table(headings, table),
         "",
-        *_stopped_short(done, environments),
+        *stopped_short(done),
     ]
     for environment, found in verdicts.items():
         for measure, (higher, chance) in found.items():
@@ -144,9 +144,10 @@ def _normalised(rows: Sequence[Row], environments: Sequence[str], how: Statistic
     ]
 
 
-def _stopped_short(rows: Sequence[Row], environments: Sequence[str]) -> list[str]:
+def stopped_short(rows: Sequence[Row]) -> list[str]:
+    """Return a paragraph on the environments whose runs are shorter than the zoo's, if any."""
     short = []
-    for name in environments:
+    for name in dict.fromkeys(row["case"] for row in rows):
         steps = max(row["budget"] for row in rows if row["case"] == name)
         if steps < CONTROL[name].zoo_steps:
             short.append(f"{name} after {steps:,} of {CONTROL[name].zoo_steps:,} steps")

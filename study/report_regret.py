@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.report import markdown_table
 from study import plots, statistics
-from study.checks import ZERO_CHECKS
+from study.checks import EVERY, EVERY_UNTIL, ZERO_CHECKS
 from study.intervals import Statistics
 from study.learners import BASELINES
 from study.metrics import REGRETS
@@ -216,9 +216,9 @@ def regret_figures(rows: Sequence[Row], how: Statistics) -> dict[str, Any]:
 
 REGRET_METHOD = (
     "Regret is over every track of the catalogue, by the greedy policy, checked while learning "
-    "(the clock stands still) every 32 judged tracks up to 2,048 and then a tenth apart, so a "
-    "time is late by at most that. A regret that is not reached within the budget is censored: it "
-    "counts as later than all that was reached, and is shown as more than the budget; a median is "
+    f"(the clock stands still) every {EVERY} judged tracks up to {EVERY_UNTIL} and then an eighth "
+    "apart, so a time is late by at most that. A regret that is not reached within the budget is "
+    "censored: it counts as later than all that was reached, and is shown as more than the budget; a median is "
     "one where half of the runs or more do not get there. After "
     f"{ZERO_CHECKS} checks in a row at regret 0 a run is over (only the study looks at that; the "
     "learner does not know), and is taken to stay there. Learners have the same budget and the "

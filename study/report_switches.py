@@ -10,7 +10,7 @@ from study.intervals import Statistics
 from study.learners import SAME_AT_DISCOUNT_0
 from study.metrics import REGRETS
 from study.regrets import FEWER, MEDIAN_HEADINGS, REGRET_NAMES, Regrets
-from study.report_control import MEASURES, gap, of_learner, seconds
+from study.report_control import MEASURES, gap, of_learner, seconds, stopped_short
 from study.tasks import Row
 from study.wording import bounded, listed, share, told_apart
 
@@ -80,6 +80,7 @@ def control_ablation_section(rows: Sequence[Row], how: Statistics) -> list[str]:
         *markdown_table((*headings, "processor time [s]"), table),
         "",
     ]
+    lines += stopped_short(done)
     if {"none", "dueling"} <= set(names):
         for measure, function in MEASURES.items():
             with_it, without = (of_learner(done, who, function) for who in ("dueling", "none"))

@@ -12,7 +12,7 @@ import torch as th
 from music_env.metrics import decision_figures
 from study import control, musicrec, suites
 from study.__main__ import main
-from study.checks import EpisodeWatch, RegretWatch, greedy_returns
+from study.checks import EpisodeWatch, RegretWatch, check_grid, greedy_returns
 from study.engine import run_tasks
 from study.learners import LEARNERS, SAME_AT_DISCOUNT_0, SWITCHES, dueling_dqn, q_learning
 from study.report import write_report
@@ -95,7 +95,7 @@ def test_watching_changes_nothing_and_sees_what_was_learnt():
     watched.learner.learn(2_000, callback=watch, log_interval=None)
     alone.learner.learn(2_000, log_interval=None)
     np.testing.assert_array_equal(watched.learner.q_table, alone.learner.q_table)
-    assert watch.curve["tracks"] == [*range(32, 2_000, 32), 2_000]
+    assert watch.curve["tracks"] == check_grid(2_000)
     assert watch.curve["seconds"] == sorted(watch.curve["seconds"])
     values = alone.learner.q_values(rows)
     figures = decision_figures(alone.env.scores, values[:, 1] > values[:, 0])
@@ -176,6 +176,7 @@ def without_seconds(row):
     return row
 
 
+@pytest.mark.slow
 def test_a_run_depends_on_its_task_alone(tmp_path):
     """In worker processes, in another order, as in this process after other tasks."""
     names = {"dueling-dqn": 2, "stock-dqn": 1, "q-learning-hash": 2}  # seeds
@@ -349,6 +350,7 @@ def test_no_report_of_nothing(tmp_path, capsys):
 # --- End to end -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_tiny_study_from_the_runs_to_the_report(tmp_path, capsys):
     tables, out = tmp_path / "tables", tmp_path / "results.md"
     common = ("run", "--tables", tables, "--deezer", tmp_path / "absent.csv", "--seeds", 1)

@@ -208,16 +208,16 @@ def test_rows_are_grouped_in_the_order_of_seeds_without_failed_ones():
     np.testing.assert_array_equal(found["a"]["x"], [0, 20])
 
 
-@pytest.mark.parametrize("budget", [100, 2_048, 24_000])
+@pytest.mark.parametrize("budget", [100, 640, 24_000])
 def test_checks_are_dense_at_first_and_end_at_the_budget(budget):
     grid = check_grid(budget)
     assert grid[-1] == budget and grid[0] == 32
     assert all(point % 32 == 0 for point in grid[:-1])
     steps = np.diff(grid[:-1])
     assert (steps > 0).all()
-    early = [b - a for a, b in itertools.pairwise(grid[:-1]) if b <= 2_048]
+    early = [b - a for a, b in itertools.pairwise(grid[:-1]) if b <= 640]
     assert set(early) <= {32}
-    assert all(b <= 1.1 * a for a, b in itertools.pairwise(grid) if a >= 2_048)
+    assert all(b <= 1.125 * a for a, b in itertools.pairwise(grid) if a >= 640)
 
 
 # --- Wording --------------------------------------------------------------------------------------
