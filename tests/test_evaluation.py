@@ -26,7 +26,7 @@ class _ByDanceability:
         return np.stack([-value / 2, value / 2], axis=1)
 
     def predict(self, observation: np.ndarray) -> int:
-        return int(observation[0] > np.float32(0.55))
+        return int(np.float64(observation[0]) - 0.55 > 0)
 
 
 def _tables(catalogue: Catalogue, **arguments: Any) -> Any:

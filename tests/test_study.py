@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch as th
 
+from agents.policies import DuelingQNetwork
+from agents.replay import PrioritizedReplayBuffer
 from music_env.metrics import decision_figures
 from study import control, musicrec, suites
 from study.__main__ import main
@@ -102,22 +104,24 @@ def test_watching_changes_nothing_and_sees_what_was_learnt():
     assert watch.curve["regret"][-1] == pytest.approx(figures["relative_regret"], abs=1e-6)
 
 
-def test_a_run_ends_after_regret_zero_has_held():
+@pytest.mark.parametrize("first_right", [1, 10])
+def test_a_run_ends_after_regret_zero_has_held(first_right):
     """A learner that is right from the 10th check on is stopped at the 14th."""
+    last = first_right + 4
     contestant = q_learning(LISTENER, 0, encoding="profile")
     scores, calls = contestant.env.scores, []
 
     def values(rows):
         calls.append(len(rows))
-        right = (scores > 0) if len(calls) >= 10 else np.zeros(len(scores), dtype=bool)
+        right = (scores > 0) if len(calls) >= first_right else np.zeros(len(scores), dtype=bool)
         return np.stack([~right, right], axis=1).astype(float)
 
     rows = contestant.env.encoded.rows.take(np.arange(len(scores)))
     watch = RegretWatch(rows, scores, values, 2_000)
     contestant.learner.learn(2_000, callback=watch, log_interval=None)
-    assert watch.over_at_zero and watch.curve["tracks"][-1] == 14 * 32
-    assert len(calls) == 14
-    assert contestant.learner.num_timesteps <= 14 * 32 + 32
+    assert watch.over_at_zero and watch.curve["tracks"][-1] == last * 32
+    assert len(calls) == last
+    assert contestant.learner.num_timesteps <= last * 32 + 32
 
 
 def test_episodes_side_by_side_equal_episodes_one_by_one():
@@ -164,6 +168,19 @@ def test_both_sides_have_the_zoos_hyperparameters():
         assert learner.train_freq.frequency == 256 and learner.gradient_steps == 128
         assert learner.exploration_final_eps == 0.04 and learner.learning_rate == 2.3e-3
     assert learner.double and learner.replay_buffer.n_steps == 3
+
+
+@pytest.mark.parametrize("name", list(control.VARIANTS))
+def test_each_variant_has_its_switches(name):
+    learner = control.make_learner(name, gym.make("CartPole-v1"), {}, seed=0)
+    on = {
+        "dueling": isinstance(learner.q_net, DuelingQNetwork),
+        "double": learner.double,
+        "prioritized": isinstance(learner.replay_buffer, PrioritizedReplayBuffer),
+        "n-step": learner.n_steps == 3,
+    }
+    wanted = {"none": set(), "all": set(on), control.OURS: {"dueling", "double", "prioritized"}}
+    assert {switch for switch, is_on in on.items() if is_on} == wanted.get(name, {name})
 
 
 # --- Tasks ----------------------------------------------------------------------------------------
