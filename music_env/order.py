@@ -83,6 +83,27 @@ def session_orders(
     return orders.T.view(np.int32)
 
 
+def session_hashes(stream: int, count: int, keys: ArrayLike, sessions: ArrayLike) -> UInt64:
+    """Return pseudo-random numbers that belong to sessions, for all that is drawn but their order.
+
+    Args:
+        stream: a number above 0 for each purpose, so that its draws are independent of others'.
+        count: how many for each session; asking for more does not change the first ones.
+        keys: (n_sessions,) unsigned 64-bit keys, see `draw_key`.
+        sessions: (n_sessions,) session numbers, counted from 0.
+
+    Returns:
+        (n_sessions, count) uint64, uniform over all 64 bits.
+    """
+    keys, sessions = np.asarray(keys, dtype=np.uint64), np.asarray(sessions, dtype=np.uint64)
+    return _hashes(keys ^ _splitmix(np.array([stream], dtype=np.uint64)), sessions, count)
+
+
+def uniform(hashes: UInt64) -> NDArray[np.float64]:
+    """Return the hashes as float64 numbers in [0, 1), from their upper 53 bits."""
+    return (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
 def _hashes(keys: UInt64, sessions: UInt64, count: int) -> UInt64:
     """Return (n_sessions, count) uint64: a SplitMix64 stream for each key and session."""
     seeds = _splitmix(keys + _GOLDEN * (sessions + np.uint64(1)))[:, None]

@@ -26,6 +26,8 @@ class StepView:
         action: 0 dislike, 1 like, None where nothing is judged yet.
         number: how many tracks of the session have been judged.
         episode_return: the return so far.
+        reward: of the action; None: what the score says.
+        env_id: the id of the environment, which a picture shows.
     """
 
     tables: Tables
@@ -33,6 +35,8 @@ class StepView:
     action: int | None
     number: int
     episode_return: float
+    reward: float | None = None
+    env_id: str = "MusicRec-v0"
 
 
 def checked_render_mode(render_mode: str | None) -> str | None:

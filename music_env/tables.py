@@ -1,4 +1,4 @@
-"""What the scalar and the vector environment share: the tables behind the arguments of `make`."""
+"""What the scalar and the vector environments share: the tables behind the arguments of `make`."""
 
 from __future__ import annotations
 
@@ -7,46 +7,63 @@ import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from music_env.catalogue import Catalogue
 from music_env.encoding import Encoded, encode
-from music_env.listener import Preference, Scores, default_preference, score_tracks
-from music_env.order import session_orders
+from music_env.listener import TERMS, Preference, Scores, default_preference, score_tracks
+from music_env.order import session_hashes, session_orders, uniform
+from music_env.outcomes import Outcomes
+
+# A stream of `session_hashes` for each purpose.
+SLIP_STREAM = 1
 
 
 @dataclass(frozen=True)
-class Tables:
-    """A catalogue, its encoded rows and a listener's scores; built once a process and shared.
+class Drawn:
+    """What some sessions show.
+
+    Attributes:
+        tracks: (n_sessions, session_length) int32: the track in each place; no two are the same.
+        kinds: (n_sessions, session_length) integers: the kind of each, see `Outcomes`.
+    """
+
+    tracks: NDArray[np.int32]
+    kinds: NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SessionTables:
+    """What scalar and vector environments of any id share: built once a process, read-only.
 
     Pickles as the arguments it was built from, so that a pickled environment holds a path instead
     of a table (or the catalogue, where one was handed over as an object).
 
     Attributes:
         catalogue: the tracks.
-        preference: the listener's.
-        encoded: observation space and rows.
-        scores: of every track of the catalogue.
+        outcomes: of both actions, by kind of track.
         tracks: (n_shown,) int64 indices of the tracks that may be shown, None for all.
         session_length: tracks in a session.
         arguments: what `build` was called with.
     """
 
     catalogue: Catalogue
-    preference: Preference
-    encoded: Encoded
-    scores: Scores
+    outcomes: Outcomes
     tracks: NDArray[np.int64] | None
     session_length: int
     arguments: Mapping[str, Any] = field(repr=False)
 
     @classmethod
-    def build(cls, **arguments: Any) -> Tables:
-        """Return the tables for the keyword arguments of `MusicRecEnv`."""
-        return _build(**arguments)
+    def build(cls, **arguments: Any) -> Self:
+        """Return the tables for the keyword arguments of the environment."""
+        raise NotImplementedError
+
+    def draw(self, keys: NDArray[np.uint64], sessions: NDArray[np.uint64]) -> Drawn:
+        """Return what the sessions of these keys and numbers show, (n_sessions,) uint64 each."""
+        raise NotImplementedError
 
     @property
     def n_shown(self) -> int:
@@ -54,15 +71,67 @@ class Tables:
         return self.catalogue.n_tracks if self.tracks is None else len(self.tracks)
 
     def orders(self, keys: NDArray[np.uint64], sessions: NDArray[np.uint64]) -> NDArray[np.int32]:
-        """Return (n_sessions, session_length) int32: the tracks that each session shows."""
+        """Return (n_sessions, session_length) int32: the tracks of a uniform order."""
         orders = session_orders(self.n_shown, self.session_length, keys, sessions)
         return orders if self.tracks is None else self.tracks[orders].astype(np.int32)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (dict(self.arguments), self.catalogue.checksum)
+        return _rebuild, (type(self), dict(self.arguments), self.catalogue.checksum)
 
 
-class OverTables:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tables(SessionTables):
+    """A catalogue, its encoded rows and a listener's scores, behind MusicRec-v0.
+
+    Attributes:
+        preference: the listener's; all open where the listener is a model.
+        encoded: observation space and rows.
+        scores: of every track of the catalogue.
+    """
+
+    preference: Preference
+    encoded: Encoded
+    scores: Scores
+
+    @classmethod
+    def build(cls, **arguments: Any) -> Tables:
+        """Return the tables for the keyword arguments of `MusicRecEnv`."""
+        return _build(**arguments)
+
+    def draw(self, keys: NDArray[np.uint64], sessions: NDArray[np.uint64]) -> Drawn:
+        """Return what the sessions of these keys and numbers show, (n_sessions,) uint64 each."""
+        tracks = self.orders(keys, sessions)
+        kinds = self.scores.kinds.take(tracks)
+        if self.outcomes.wrong_button:
+            slips = session_hashes(SLIP_STREAM, self.session_length, keys, sessions)
+            kinds = kinds.astype(np.int64)
+            kinds[uniform(slips) < self.outcomes.wrong_button] += 1 << self.outcomes.bits
+        return Drawn(tracks, kinds)
+
+
+class OverSessions:
+    """What may be read of any environment here."""
+
+    _tables: SessionTables
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue that the tracks come from."""
+        return self._tables.catalogue
+
+    @property
+    def tracks(self) -> NDArray[np.int64]:
+        """(n_shown,) int64: the catalogue indices of the tracks that may be shown."""
+        tables = self._tables
+        return np.arange(tables.catalogue.n_tracks) if tables.tracks is None else tables.tracks
+
+    @property
+    def session_length(self) -> int:
+        """How many tracks a session shows."""
+        return self._tables.session_length
+
+
+class OverTables(OverSessions):
     """What the oracle, metrics and plots may read of an environment over `Tables`."""
 
     _tables: Tables
@@ -71,11 +140,6 @@ class OverTables:
     def tables(self) -> Tables:
         """All of it in one."""
         return self._tables
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """The catalogue that the tracks come from."""
-        return self._tables.catalogue
 
     @property
     def preference(self) -> Preference:
@@ -91,17 +155,6 @@ class OverTables:
     def scores(self) -> NDArray[np.float64]:
         """(n_tracks,) float64, read-only: the reward for *like* of every track of the catalogue."""
         return self._tables.scores.total
-
-    @property
-    def tracks(self) -> NDArray[np.int64]:
-        """(n_shown,) int64: the catalogue indices of the tracks that may be shown."""
-        tables = self._tables
-        return np.arange(tables.catalogue.n_tracks) if tables.tracks is None else tables.tracks
-
-    @property
-    def session_length(self) -> int:
-        """How many tracks a session shows."""
-        return self._tables.session_length
 
 
 def _build(
@@ -122,33 +175,28 @@ def _build(
         preference = default_preference(loaded)
     else:
         preference = Preference(artist, genre, danceability)
-    shown = None if tracks is None else _checked_tracks(tracks, loaded.n_tracks)
-    n_shown = loaded.n_tracks if shown is None else len(shown)
-    whole = isinstance(session_length, int | np.integer) and not isinstance(session_length, bool)
-    if not whole or not 1 <= session_length <= n_shown:
-        raise ValueError(
-            f"session_length must be a whole number from 1 to {n_shown}, the number of different "
-            f"tracks that can be shown, got {session_length!r}"
-        )
+    shown = checked_tracks(tracks, loaded.n_tracks)
+    scores = shared_scores(loaded, preference, tuple(weights))
     return Tables(
         catalogue=loaded,
         preference=preference,
         encoded=encode(loaded, encoding, encoding_options),
-        scores=_shared_scores(loaded, preference, tuple(weights)),
+        scores=scores,
+        outcomes=Outcomes(TERMS, scores.by_kind),
         tracks=shown,
-        session_length=int(session_length),
+        session_length=checked_length(session_length, loaded, shown),
         arguments=arguments,
     )
 
 
-def _rebuild(arguments: dict[str, Any], checksum: str) -> Tables:
+def _rebuild(kind: type[SessionTables], arguments: dict[str, Any], checksum: str) -> SessionTables:
     catalogue = load_catalogue(arguments["catalogue"])
     if catalogue.checksum != checksum:
         raise ValueError(
             f"the catalogue {arguments['catalogue'] or '(embedded)'} has changed since this "
             f"environment was pickled: expected checksum {checksum}, found {catalogue.checksum}"
         )
-    return _build(**arguments)
+    return kind.build(**arguments)
 
 
 _FILES: dict[tuple[str, int, int], Catalogue] = {}
@@ -186,9 +234,10 @@ _SCORES: weakref.WeakKeyDictionary[Catalogue, dict[Any, Scores]] = weakref.WeakK
 _SCORES_KEPT = 16  # listeners a catalogue; a population of listeners must not fill the memory
 
 
-def _shared_scores(
+def shared_scores(
     catalogue: Catalogue, preference: Preference, weights: tuple[float, ...]
 ) -> Scores:
+    """Return `score_tracks`, remembered for the last few listeners of a catalogue."""
     kept = _SCORES.setdefault(catalogue, {})
     key = (preference, weights)
     if key not in kept:
@@ -199,7 +248,30 @@ def _shared_scores(
     return kept[key]
 
 
-def _checked_tracks(tracks: Sequence[int] | NDArray[np.int64], n_tracks: int) -> NDArray[np.int64]:
+def checked_length(
+    session_length: int, catalogue: Catalogue, tracks: NDArray[np.int64] | None
+) -> int:
+    """Return a session's length; ``ValueError`` where there are not as many tracks to show."""
+    n_shown = catalogue.n_tracks if tracks is None else len(tracks)
+    whole = isinstance(session_length, int | np.integer) and not isinstance(session_length, bool)
+    if not whole or not 1 <= session_length <= n_shown:
+        raise ValueError(
+            f"session_length must be a whole number from 1 to {n_shown}, the number of different "
+            f"tracks that can be shown, got {session_length!r}"
+        )
+    return int(session_length)
+
+
+def checked_tracks(
+    tracks: Sequence[int] | NDArray[np.int64] | None, n_tracks: int
+) -> NDArray[np.int64] | None:
+    """Return the argument ``tracks`` as a read-only array, None for all.
+
+    Raises:
+        ValueError: it is empty, or holds what is no index, or an index twice.
+    """
+    if tracks is None:
+        return None
     array = np.array(tracks)
     if array.ndim != 1 or array.size == 0 or not np.issubdtype(array.dtype, np.integer):
         raise ValueError(
