@@ -26,10 +26,15 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-# Idempotent: registering an id twice warns, and a reload or a second import path does just that.
-if "MusicRec-v0" not in gym.registry:
-    gym.register(
-        id="MusicRec-v0",
-        entry_point="music_env.env:MusicRecEnv",
-        vector_entry_point="music_env.vector_env:MusicRecVectorEnv",
-    )
+_IDS = {
+    "MusicRec-v0": ("music_env.env:MusicRecEnv", "music_env.vector_env:MusicRecVectorEnv"),
+    "MusicRecAnyListener-v0": (
+        "music_env.any_listener:MusicRecAnyListenerEnv",
+        "music_env.any_listener_vector:MusicRecAnyListenerVectorEnv",
+    ),
+}
+
+for _id, (_scalar, _vector) in _IDS.items():
+    # Idempotent: registering an id twice warns, and a reload or a second import path does that.
+    if _id not in gym.registry:
+        gym.register(id=_id, entry_point=_scalar, vector_entry_point=_vector)

@@ -111,11 +111,7 @@ def score_tracks(
         ValueError: for an artist or genre that the catalogue does not have (with the nearest
             names), and for weights that are not three finite numbers of at least 0.
     """
-    weights = tuple(float(weight) for weight in weights)
-    if len(weights) != len(TERMS) or not all(math.isfinite(w) and w >= 0 for w in weights):
-        raise ValueError(
-            f"weights must be three finite numbers >= 0, one for each of {TERMS}, got {weights!r}"
-        )
+    weights = checked_weights(weights)
     matches: list[NDArray[np.bool_] | None] = [None, None, None]
     if preference.artist is not None:
         matches[0] = catalogue.artists.has(preference.artist)
@@ -138,3 +134,17 @@ def score_tracks(
     for array in (kinds, by_kind, total):
         array.flags.writeable = False
     return Scores(kinds, by_kind, total)
+
+
+def checked_weights(weights: Sequence[float]) -> tuple[float, ...]:
+    """Return the weights of the three terms as float.
+
+    Raises:
+        ValueError: they are not three finite numbers of at least 0.
+    """
+    weights = tuple(float(weight) for weight in weights)
+    if len(weights) != len(TERMS) or not all(math.isfinite(w) and w >= 0 for w in weights):
+        raise ValueError(
+            f"weights must be three finite numbers >= 0, one for each of {TERMS}, got {weights!r}"
+        )
+    return weights

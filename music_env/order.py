@@ -111,9 +111,15 @@ def _hashes(keys: UInt64, sessions: UInt64, count: int) -> UInt64:
 
 
 def _splitmix(x: UInt64) -> UInt64:
-    x = (x ^ (x >> np.uint64(30))) * _SPLITMIX_1
-    x = (x ^ (x >> np.uint64(27))) * _SPLITMIX_2
-    return x ^ (x >> np.uint64(31))
+    mixed = x >> np.uint64(30)
+    mixed ^= x
+    mixed *= _SPLITMIX_1
+    shifted = mixed >> np.uint64(27)
+    mixed ^= shifted
+    mixed *= _SPLITMIX_2
+    np.right_shift(mixed, np.uint64(31), out=shifted)
+    mixed ^= shifted
+    return mixed
 
 
 def _permute(cells: UInt32, round_keys: UInt32, rows: int, column_bits: int) -> UInt32:

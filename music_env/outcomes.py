@@ -35,7 +35,7 @@ class Outcomes:
     @property
     def bits(self) -> int:
         """How many bits a kind takes, without the one for a slip."""
-        return max(1, (self.by_kind.shape[1] - 1).bit_length())
+        return max(1, int(self.by_kind.shape[1] - 1).bit_length())
 
     @property
     def action_bits(self) -> int:
@@ -44,8 +44,9 @@ class Outcomes:
 
     def scores(self, kinds: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return the score of each kind (any shape), whichever button was pressed."""
-        scores = self.by_kind[-1]
-        return scores.take(kinds & ((1 << self.bits) - 1) if self.wrong_button else kinds)
+        plain = kinds & ((1 << self.bits) - 1) if self.wrong_button else kinds
+        scores: NDArray[np.float64] = self.by_kind[-1].take(plain)
+        return scores
 
     def of(self, kind: int) -> tuple[float, float, dict[str, float]]:
         """Return score, reward of *like* and named terms of a kind, as plain numbers."""
@@ -80,7 +81,7 @@ class Outcomes:
 
 
 class OutcomeOf(dict[int, tuple[float, float, dict[str, float]]]):
-    """`Outcomes.of` by kind; made when first asked for, since there may be a kind for each track."""
+    """`Outcomes.of` by kind, made when first asked for: there may be a kind for each track."""
 
     def __init__(self, outcomes: Outcomes) -> None:
         super().__init__()

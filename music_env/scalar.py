@@ -199,7 +199,10 @@ class SessionEnv(OverSessions, gym.Env[Any, Any]):
         """Restore what `get_state` returned, in an environment made with the same arguments."""
         self._key, self._session = state["key"], state["session"]
         self._ahead.clear()
-        self._begin(Session([], []) if self._session < 0 else self._session_of(self._session))
+        if self._session < 0:
+            self._order, self._kinds = [], []
+        else:
+            self._begin(self._session_again(state))
         self._position, self._action = state["position"], state["action"]
         self._return, self._best_return = state["episode_return"], state["best_return"]
         self._luck = state.get("luck", 0.0)
@@ -219,6 +222,10 @@ class SessionEnv(OverSessions, gym.Env[Any, Any]):
         drawn = self._tables.draw(np.full(count, self._key, dtype=np.uint64), numbers)
         pairs = zip(drawn.tracks.tolist(), drawn.kinds.tolist(), strict=True)
         return [Session(tracks, kinds) for tracks, kinds in pairs]
+
+    def _session_again(self, state: Mapping[str, Any]) -> Any:
+        """Return the present session once more, for `set_state`."""
+        return self._session_of(self._session)
 
     def _shown_tables(self) -> Any:
         """Return what the views need, see `StepView`."""
@@ -242,7 +249,7 @@ class SessionEnv(OverSessions, gym.Env[Any, Any]):
             self._ahead.clear()
         self._session += 1
 
-    def _begin(self, session: Session) -> None:
+    def _begin(self, session: Any) -> None:
         self._order, self._kinds = session.tracks, session.kinds
         self._position = 0
         self._action = None

@@ -101,7 +101,8 @@ class Tables(SessionTables):
     def draw(self, keys: NDArray[np.uint64], sessions: NDArray[np.uint64]) -> Drawn:
         """Return what the sessions of these keys and numbers show, (n_sessions,) uint64 each."""
         tracks = self.orders(keys, sessions)
-        kinds = self.scores.kinds.take(tracks)
+        # Transposed twice: the orders lie in memory a place behind the other, and so do the kinds.
+        kinds = self.scores.kinds.take(tracks.T).T
         if self.outcomes.wrong_button:
             slips = session_hashes(SLIP_STREAM, self.session_length, keys, sessions)
             kinds = kinds.astype(np.int64)
