@@ -1,14 +1,19 @@
 """MusicRec: a Gymnasium environment for music recommendation.
 
-Importing this package registers ``MusicRec-v0``; `music_env.env.MusicRecEnv` is its specification.
+Importing this package registers its environments; the docstrings of their classes are their
+specifications.
 """
 
 import gymnasium as gym
 
+from music_env.any_listener import MusicRecAnyListenerEnv
+from music_env.any_listener_vector import MusicRecAnyListenerVectorEnv
 from music_env.catalogue import Catalogue, CatalogueError
 from music_env.encoding import ENCODINGS, encode
 from music_env.env import Action, MusicRecEnv
 from music_env.listener import Preference, default_preference, score_tracks
+from music_env.listeners import Listeners
+from music_env.population import Population, draw_population
 from music_env.vector_env import MusicRecVectorEnv
 
 __all__ = [
@@ -16,10 +21,15 @@ __all__ = [
     "Action",
     "Catalogue",
     "CatalogueError",
+    "Listeners",
+    "MusicRecAnyListenerEnv",
+    "MusicRecAnyListenerVectorEnv",
     "MusicRecEnv",
     "MusicRecVectorEnv",
+    "Population",
     "Preference",
     "default_preference",
+    "draw_population",
     "encode",
     "score_tracks",
 ]
