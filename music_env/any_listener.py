@@ -52,16 +52,16 @@ class MusicRecAnyListenerEnv(OverAny, SessionEnv):
 
     ``codes`` (default): ``Box`` float32 of at most 32 + 5 numbers.
 
-    | columns, in this order           | min | max                       | content                    |
-    |----------------------------------|-----|---------------------------|----------------------------|
-    | the track's numbers              | 0   | 1                         | see `MusicRecEnv`          |
-    | ``genre 1`` ... (at most 4)      | 0   | number of genres          | 1 + code, 0: none          |
-    | ``artist 1`` ... (at most 6)     | 0   | number of artists         | 1 + code, 0: none          |
-    | ``listener danceability low``    | 0   | 1                         | 0 where left open          |
-    | ``listener danceability high``   | 0   | 1                         | 1 where left open          |
-    | ``listener any danceability``    | 0   | 1                         | 1: the range is left open  |
-    | ``listener genre``               | 0   | as of ``genre 1``         | 1 + code, 0: left open     |
-    | ``listener artist``              | 0   | as of ``artist 1``        | 1 + code, 0: left open     |
+    | columns, in this order        | min | max                  | content                   |
+    |-------------------------------|-----|----------------------|---------------------------|
+    | the track's numbers           | 0   | 1                    | see `MusicRecEnv`         |
+    | ``genre 1`` ... (at most 4)   | 0   | number of genres     | 1 + code, 0: none         |
+    | ``artist 1`` ... (at most 6)  | 0   | number of artists    | 1 + code, 0: none         |
+    | ``listener danceability low`` | 0   | 1                    | 0 where left open         |
+    | ``listener danceability high``| 0   | 1                    | 1 where left open         |
+    | ``listener any danceability`` | 0   | 1                    | 1: the range is left open |
+    | ``listener genre``            | 0   | as of ``genre 1``    | 1 + code, 0: left open    |
+    | ``listener artist``           | 0   | as of ``artist 1``   | 1 + code, 0: left open    |
 
     The upper bounds alone say what is what: 1 is a number; a greater one a code, and columns of the
     same bound share a vocabulary (genres and artists never have the same); the listener's part

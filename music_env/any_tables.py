@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from music_env.balance import Sources, checked_balance, draw_mixture
 from music_env.catalogue import Catalogue
-from music_env.listener import TERMS, Preference, Scores
+from music_env.listener import TERMS, Preference, Scores, wanted_terms
 from music_env.listeners import Listeners, Wanted, pair_kinds, pair_outcomes
 from music_env.order import session_hashes
 from music_env.outcomes import Outcomes
@@ -20,6 +20,7 @@ from music_env.pairs import PairEncoded, encode_pairs
 from music_env.population import Population, Split, load_population
 from music_env.tables import (
     Drawn,
+    ListenerView,
     OverSessions,
     SessionTables,
     checked_length,
@@ -32,16 +33,6 @@ _LISTENER_STREAM = 5  # of `session_hashes`
 
 GIVEN = -1
 """The index of a listener that was set by a preference, not by an index into the population."""
-
-
-@dataclass(frozen=True)
-class ListenerView:
-    """What a view of a step shows of the present listener, see `music_env.rendering.StepView`."""
-
-    catalogue: Catalogue
-    preference: Preference
-    scores: Scores
-    session_length: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,7 +103,13 @@ class AnyTables(SessionTables):
         """Return what a view of a step needs."""
         preference = listeners.preference(which, self.catalogue)
         scores = self.scores_of(preference)
-        return ListenerView(self.catalogue, preference, scores, self.session_length)
+        return ListenerView(
+            catalogue=self.catalogue,
+            session_length=self.session_length,
+            scores=scores,
+            wanted=wanted_terms(preference),
+            liked=preference.danceability,
+        )
 
 
 class OverAny(OverSessions):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,16 @@ class Preference:
         return ", ".join(parts)
 
 
+def wanted_terms(preference: Preference) -> dict[str, str | None]:
+    """Return what is preferred for each of `TERMS`, in words; None where it is left open."""
+    liked = preference.danceability
+    return {
+        "artist": preference.artist,
+        "genre": preference.genre,
+        "danceability": None if liked is None else f"{liked[0]:g} to {liked[1]:g}",
+    }
+
+
 def default_preference(catalogue: Catalogue) -> Preference:
     """Return the preference of the listener whom the catalogue represents best.
 
@@ -85,16 +96,18 @@ class Scores:
         by_kind: (4, 8) float64: for each kind the weighted terms, in the order of `TERMS`, and
             their sum.
         total: (n_tracks,) float64, the sum for each track: the reward of *like*.
+        names: of the terms; other than `TERMS`, and with more kinds, where the listener is a model.
     """
 
-    kinds: NDArray[np.uint8]
+    kinds: NDArray[Any]
     by_kind: NDArray[np.float64]
     total: NDArray[np.float64]
+    names: tuple[str, ...] = TERMS
 
     @property
     def terms(self) -> NDArray[np.float64]:
-        """(3, n_tracks) float64: the weighted terms of every track, computed afresh."""
-        return self.by_kind[: len(TERMS)].take(self.kinds, axis=1)
+        """(n_terms, n_tracks) float64: the weighted terms of every track, computed afresh."""
+        return self.by_kind[:-1].take(self.kinds, axis=1)
 
 
 def score_tracks(

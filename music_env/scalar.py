@@ -229,7 +229,7 @@ class SessionEnv(OverSessions, gym.Env[Any, Any]):
 
     def _shown_tables(self) -> Any:
         """Return what the views need, see `StepView`."""
-        return self._tables
+        return self._tables.view()
 
     # --- Parts ------------------------------------------------------------------------------------
 

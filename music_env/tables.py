@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from music_env.catalogue import Catalogue
 from music_env.encoding import Encoded, encode
-from music_env.listener import TERMS, Preference, Scores, default_preference, score_tracks
+from music_env.listener import (
+    TERMS,
+    Preference,
+    Scores,
+    default_preference,
+    score_tracks,
+    wanted_terms,
+)
 from music_env.order import session_hashes, session_orders, uniform
 from music_env.outcomes import Outcomes
 
@@ -33,6 +40,27 @@ class Drawn:
 
     tracks: NDArray[np.int32]
     kinds: NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenerView:
+    """What a view of a step shows of a listener, see `music_env.rendering.StepView`.
+
+    Attributes:
+        catalogue: the tracks.
+        session_length: tracks in a session.
+        scores: of every track.
+        wanted: what the listener wants for each of the score's terms, None where left open.
+        liked: the range of danceability that is liked, where there is one.
+        listener_text: the listener in a few words; None: what is wanted says it.
+    """
+
+    catalogue: Catalogue
+    session_length: int
+    scores: Scores
+    wanted: Mapping[str, str | None]
+    liked: tuple[float, float] | None = None
+    listener_text: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,10 +93,24 @@ class SessionTables:
         """Return what the sessions of these keys and numbers show, (n_sessions,) uint64 each."""
         raise NotImplementedError
 
+    @classmethod
+    def checksum_of(cls, arguments: Mapping[str, Any]) -> str:
+        """Return the checksum of the data that the arguments name."""
+        return load_catalogue(arguments["catalogue"]).checksum
+
+    @property
+    def checksum(self) -> str:
+        """The checksum of the data these tables were built from."""
+        return self.catalogue.checksum
+
     @property
     def n_shown(self) -> int:
         """The number of tracks that may be shown."""
         return self.catalogue.n_tracks if self.tracks is None else len(self.tracks)
+
+    def view(self) -> ListenerView:
+        """Return what a view of a step needs."""
+        raise NotImplementedError
 
     def orders(self, keys: NDArray[np.uint64], sessions: NDArray[np.uint64]) -> NDArray[np.int32]:
         """Return (n_sessions, session_length) int32: the tracks of a uniform order."""
@@ -76,7 +118,7 @@ class SessionTables:
         return orders if self.tracks is None else self.tracks[orders].astype(np.int32)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), dict(self.arguments), self.catalogue.checksum)
+        return _rebuild, (type(self), dict(self.arguments), self.checksum)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,6 +150,16 @@ class Tables(SessionTables):
             kinds = kinds.astype(np.int64)
             kinds[uniform(slips) < self.outcomes.wrong_button] += 1 << self.outcomes.bits
         return Drawn(tracks, kinds)
+
+    def view(self) -> ListenerView:
+        """Return what a view of a step needs."""
+        return ListenerView(
+            catalogue=self.catalogue,
+            session_length=self.session_length,
+            scores=self.scores,
+            wanted=wanted_terms(self.preference),
+            liked=self.preference.danceability,
+        )
 
 
 class OverSessions:
@@ -191,11 +243,11 @@ def _build(
 
 
 def _rebuild(kind: type[SessionTables], arguments: dict[str, Any], checksum: str) -> SessionTables:
-    catalogue = load_catalogue(arguments["catalogue"])
-    if catalogue.checksum != checksum:
+    found = kind.checksum_of(arguments)
+    if found != checksum:
         raise ValueError(
-            f"the catalogue {arguments['catalogue'] or '(embedded)'} has changed since this "
-            f"environment was pickled: expected checksum {checksum}, found {catalogue.checksum}"
+            f"the catalogue {next(iter(arguments.values())) or '(embedded)'} has changed since this "
+            f"environment was pickled: expected checksum {checksum}, found {found}"
         )
     return kind.build(**arguments)
 

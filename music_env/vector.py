@@ -266,7 +266,7 @@ class SessionVectorEnv(OverSessions, VectorEnv[Any, Any, Any]):
 
     def _shown_tables(self, env: int) -> Any:
         """Return what the view of an environment needs, see `StepView`."""
-        return self._tables
+        return self._tables.view()
 
     # --- Parts ------------------------------------------------------------------------------------
 
