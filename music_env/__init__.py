@@ -11,8 +11,11 @@ from music_env.any_listener_vector import MusicRecAnyListenerVectorEnv
 from music_env.catalogue import Catalogue, CatalogueError
 from music_env.encoding import ENCODINGS, encode
 from music_env.env import Action, MusicRecEnv
+from music_env.judgements import Judgements
 from music_env.listener import Preference, default_preference, score_tracks
 from music_env.listeners import Listeners
+from music_env.logged import MusicRecLoggedEnv
+from music_env.logged_vector import MusicRecLoggedVectorEnv
 from music_env.population import Population, draw_population
 from music_env.vector_env import MusicRecVectorEnv
 
@@ -21,10 +24,13 @@ __all__ = [
     "Action",
     "Catalogue",
     "CatalogueError",
+    "Judgements",
     "Listeners",
     "MusicRecAnyListenerEnv",
     "MusicRecAnyListenerVectorEnv",
     "MusicRecEnv",
+    "MusicRecLoggedEnv",
+    "MusicRecLoggedVectorEnv",
     "MusicRecVectorEnv",
     "Population",
     "Preference",
@@ -41,6 +47,10 @@ _IDS = {
     "MusicRecAnyListener-v0": (
         "music_env.any_listener:MusicRecAnyListenerEnv",
         "music_env.any_listener_vector:MusicRecAnyListenerVectorEnv",
+    ),
+    "MusicRecLogged-v0": (
+        "music_env.logged:MusicRecLoggedEnv",
+        "music_env.logged_vector:MusicRecLoggedVectorEnv",
     ),
 }
 

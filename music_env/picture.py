@@ -89,10 +89,10 @@ def _draw_track(picture: Image.Image, facts: Facts) -> None:
 def _draw_danceability(picture: Image.Image, facts: Facts) -> None:
     """On a bar from 0 to 1 the range that the listener likes, and the track as a dot."""
     left, width = _LEFT + 20, _RIGHT - _LEFT - 40
-    wanted = facts.wanted["danceability"]
     _write(picture, _LEFT, 222, f"Danceability {facts.danceability:g}", 18, _TEXT)
-    liked = f"liked: {wanted or 'any'}"
-    _write(picture, _RIGHT, 222, liked, 18, _SOFT, anchor="rs")
+    if "danceability" in facts.wanted:
+        liked = f"liked: {facts.wanted['danceability'] or 'any'}"
+        _write(picture, _RIGHT, 222, liked, 18, _SOFT, anchor="rs")
     ends = [left + round(width * end) for end in facts.liked or ()]
     if ends:
         _box(picture, ends[0], _SCALE, ends[1] - ends[0] + 1, 12, _BLUE, radius=0)

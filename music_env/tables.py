@@ -245,8 +245,9 @@ def _build(
 def _rebuild(kind: type[SessionTables], arguments: dict[str, Any], checksum: str) -> SessionTables:
     found = kind.checksum_of(arguments)
     if found != checksum:
+        source = arguments.get("catalogue", arguments.get("judgements")) or "(embedded)"
         raise ValueError(
-            f"the catalogue {next(iter(arguments.values())) or '(embedded)'} has changed since this "
+            f"the catalogue {source} has changed since this "
             f"environment was pickled: expected checksum {checksum}, found {found}"
         )
     return kind.build(**arguments)
