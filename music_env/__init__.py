@@ -13,10 +13,19 @@ from music_env.encoding import ENCODINGS, encode
 from music_env.env import Action, MusicRecEnv
 from music_env.judgements import Judgements
 from music_env.listener import Preference, default_preference, score_tracks
+from music_env.listener_json import load_listener
+from music_env.listener_models import (
+    FeatureTarget,
+    ListenerModel,
+    NoisyListener,
+    ThreeWay,
+    WeightedPreference,
+)
 from music_env.listeners import Listeners
 from music_env.logged import MusicRecLoggedEnv
 from music_env.logged_vector import MusicRecLoggedVectorEnv
 from music_env.population import Population, draw_population
+from music_env.taste_profile import TasteProfile
 from music_env.vector_env import MusicRecVectorEnv
 
 __all__ = [
@@ -24,7 +33,9 @@ __all__ = [
     "Action",
     "Catalogue",
     "CatalogueError",
+    "FeatureTarget",
     "Judgements",
+    "ListenerModel",
     "Listeners",
     "MusicRecAnyListenerEnv",
     "MusicRecAnyListenerVectorEnv",
@@ -32,11 +43,16 @@ __all__ = [
     "MusicRecLoggedEnv",
     "MusicRecLoggedVectorEnv",
     "MusicRecVectorEnv",
+    "NoisyListener",
     "Population",
     "Preference",
+    "TasteProfile",
+    "ThreeWay",
+    "WeightedPreference",
     "default_preference",
     "draw_population",
     "encode",
+    "load_listener",
     "score_tracks",
 ]
 

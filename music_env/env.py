@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from music_env.catalogue import Catalogue
+from music_env.listener import Preference
+from music_env.listener_models import ListenerModel
 from music_env.scalar import Action, SessionEnv
 from music_env.tables import OverTables, Tables
 
@@ -106,6 +109,15 @@ class MusicRecEnv(OverTables, SessionEnv):
       ``{"danceability_bins": 20}`` for ``profile``.
     - ``tracks``: indices into the catalogue; only these are shown (held-out splits). Default: all.
     - ``session_length``: tracks in a session, default 100, at most the number of tracks.
+    - ``listener``: a model in place of the preference (`music_env.listener_models`): an object with
+      ``scores(catalogue)``, a mapping, or the path of a JSON file (`music_env.listener_json`); a
+      mapping and a str serialise to JSON with the spec, an object does not. The score is then the
+      model's, ``reward_terms`` its own named terms, which add up to it (one ``listener`` where it
+      names none), and rewards are any numbers. Where the model presses the wrong button now and
+      then (`NoisyListener`), the reward is that of the other button with the stated probability,
+      drawn from the session's key; ``score``, ``reward_terms`` and `oracle_return` are free of
+      noise, ``episode_return`` adds up the rewards as they were, and ``episode_regret`` is that of
+      the decisions, free of noise.
     - ``render_mode``: ``"ansi"`` or ``"rgb_array"``.
 
     Raises ``ValueError`` for an unknown artist or genre (with the nearest names), a range that is
@@ -135,6 +147,12 @@ class MusicRecEnv(OverTables, SessionEnv):
         encoding_options: Mapping[str, int] | None = None,
         tracks: Sequence[int] | NDArray[np.int64] | None = None,
         session_length: int = 100,
+        listener: ListenerModel
+        | Preference
+        | str
+        | PathLike[str]
+        | Mapping[str, Any]
+        | None = None,
         render_mode: str | None = None,
     ) -> None:
         tables = Tables.build(
@@ -147,6 +165,7 @@ class MusicRecEnv(OverTables, SessionEnv):
             encoding_options=encoding_options,
             tracks=tracks,
             session_length=session_length,
+            listener=listener,
         )
         self._set_up(tables, tables.encoded.space, render_mode)
 

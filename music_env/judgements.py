@@ -9,16 +9,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from music_env.catalogue import Catalogue, CatalogueError, row_list
-from music_env.columns import read_number
 from music_env.formats import catalogue_columns
 from music_env.labels import read_only
-from music_env.merging import FLAG_WORDS, Table, build
-from music_env.reading import read_table
+
+if TYPE_CHECKING:
+    from music_env.merging import Table
+
+# What needs pandas is imported when something is read, as in `music_env.catalogue`.
 
 _LIKE = "like"
 NO_JUDGEMENT = "no judgement"
@@ -91,6 +94,9 @@ class Judgements:
             CatalogueError: see `Catalogue.read`; there is no column ``like``; or it holds anything
                 else, with the row and the value.
         """
+        from music_env.merging import build
+        from music_env.reading import read_table
+
         table = read_table(path, catalogue_columns(columns, {_LIKE: like}))
         values = _likes(table)
         others = {name: values_ for name, values_ in table.columns.items() if name != _LIKE}
@@ -112,6 +118,9 @@ class Judgements:
 
 def _likes(table: Table) -> NDArray[np.float64]:
     """(n_rows,) 1 or 0, NaN where there is no judgement."""
+    from music_env.columns import read_number
+    from music_env.merging import FLAG_WORDS
+
     column = table.columns[_LIKE]
     values, unreadable = read_number(column, table.where(_LIKE), words=FLAG_WORDS)
     wrong = np.flatnonzero(unreadable | (~np.isnan(values) & (values != 0) & (values != 1)))

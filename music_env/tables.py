@@ -22,6 +22,7 @@ from music_env.listener import (
     score_tracks,
     wanted_terms,
 )
+from music_env.listener_models import ListenerModel, NoisyListener, ThreeWay, model_scores
 from music_env.order import session_hashes, session_orders, uniform
 from music_env.outcomes import Outcomes
 
@@ -129,11 +130,13 @@ class Tables(SessionTables):
         preference: the listener's; all open where the listener is a model.
         encoded: observation space and rows.
         scores: of every track of the catalogue.
+        listener: the model; None where the preference says it all.
     """
 
     preference: Preference
     encoded: Encoded
     scores: Scores
+    listener: ListenerModel | None = None
 
     @classmethod
     def build(cls, **arguments: Any) -> Tables:
@@ -153,12 +156,16 @@ class Tables(SessionTables):
 
     def view(self) -> ListenerView:
         """Return what a view of a step needs."""
+        wanted = wanted_terms(self.preference)
+        if self.listener is not None and self.scores.names != TERMS:
+            wanted = dict.fromkeys(self.scores.names, "as modelled")
         return ListenerView(
             catalogue=self.catalogue,
             session_length=self.session_length,
             scores=self.scores,
-            wanted=wanted_terms(self.preference),
+            wanted=wanted,
             liked=self.preference.danceability,
+            listener_text=None if self.listener is None else str(self.listener),
         )
 
 
@@ -196,8 +203,13 @@ class OverTables(OverSessions):
 
     @property
     def preference(self) -> Preference:
-        """The listener's preference."""
+        """The listener's preference; all open where the listener is a model."""
         return self._tables.preference
+
+    @property
+    def listener(self) -> ListenerModel | None:
+        """The listener model, None where the preference says it all."""
+        return self._tables.listener
 
     @property
     def encoded(self) -> Encoded:
@@ -221,25 +233,53 @@ def _build(
     encoding_options: Mapping[str, int] | None,
     tracks: Sequence[int] | NDArray[np.int64] | None,
     session_length: int,
+    listener: ListenerModel | Preference | str | PathLike[str] | Mapping[str, Any] | None = None,
 ) -> Tables:
     arguments = {name: value for name, value in locals().items()}
     loaded = load_catalogue(catalogue)
-    if artist is None and genre is None and danceability is None:
+    model = None if listener is None else _model(listener, artist, genre, danceability, weights)
+    if model is not None:
+        inside = model.listener if isinstance(model, NoisyListener) else model
+        preference = inside.preference if isinstance(inside, ThreeWay) else Preference()
+    elif artist is None and genre is None and danceability is None:
         preference = default_preference(loaded)
     else:
         preference = Preference(artist, genre, danceability)
     shown = checked_tracks(tracks, loaded.n_tracks)
-    scores = shared_scores(loaded, preference, tuple(weights))
+    if model is None:
+        scores = shared_scores(loaded, preference, tuple(weights))
+    else:
+        scores = model_scores(loaded, model)
     return Tables(
         catalogue=loaded,
         preference=preference,
         encoded=encode(loaded, encoding, encoding_options),
         scores=scores,
-        outcomes=Outcomes(TERMS, scores.by_kind),
+        outcomes=Outcomes(scores.names, scores.by_kind, getattr(model, "wrong_button", 0.0)),
         tracks=shown,
         session_length=checked_length(session_length, loaded, shown),
         arguments=arguments,
+        listener=model,
     )
+
+
+def _model(
+    listener: ListenerModel | Preference | str | PathLike[str] | Mapping[str, Any],
+    artist: str | None,
+    genre: str | None,
+    danceability: tuple[float, float] | None,
+    weights: Sequence[float],
+) -> ListenerModel:
+    from music_env.listener_json import load_listener  # which few need
+
+    given = {"artist": artist, "genre": genre, "danceability": danceability}
+    also = [name for name, value in given.items() if value is not None]
+    if also or tuple(weights) != (1, 1, 1):
+        raise ValueError(
+            f"listener is a whole listener: leave out {', '.join(also) or 'weights'}, which a "
+            '{"model": "preference", ...} can have'
+        )
+    return load_listener(listener)
 
 
 def _rebuild(kind: type[SessionTables], arguments: dict[str, Any], checksum: str) -> SessionTables:

@@ -11,6 +11,8 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from music_env.catalogue import Catalogue
+from music_env.listener import Preference
+from music_env.listener_models import ListenerModel
 from music_env.tables import OverTables, Tables
 from music_env.vector import Bools, SessionVectorEnv, check_counts
 
@@ -31,7 +33,7 @@ class MusicRecVectorEnv(OverTables, SessionVectorEnv):
             ``reset(options={"reset_mask": mask})``): an `AutoresetMode` or its value, e.g.
             ``"SameStep"``.
         catalogue, artist, genre, danceability, weights, encoding, encoding_options, tracks,
-            session_length, render_mode: see `MusicRecEnv`.
+            session_length, listener, render_mode: see `MusicRecEnv`.
 
     Raises:
         ValueError: see `MusicRecEnv`; and for ``num_envs`` or ``max_episode_steps`` below 1.
@@ -55,6 +57,12 @@ class MusicRecVectorEnv(OverTables, SessionVectorEnv):
         encoding_options: Mapping[str, int] | None = None,
         tracks: Sequence[int] | NDArray[np.int64] | None = None,
         session_length: int = 100,
+        listener: ListenerModel
+        | Preference
+        | str
+        | PathLike[str]
+        | Mapping[str, Any]
+        | None = None,
         render_mode: str | None = None,
     ) -> None:
         check_counts(num_envs, max_episode_steps)
@@ -68,6 +76,7 @@ class MusicRecVectorEnv(OverTables, SessionVectorEnv):
             encoding_options=encoding_options,
             tracks=tracks,
             session_length=session_length,
+            listener=listener,
         )
         self._set_up(
             tables,
