@@ -20,7 +20,7 @@ any of them twice. The tracks are then shown in random order.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ from music_env.catalogue import Catalogue
 from music_env.listener import TERMS
 from music_env.listeners import OPEN, Listeners
 from music_env.naming import nearest
-from music_env.order import session_hashes, session_orders, uniform
+from music_env.order import session_hashes, session_hashes32, session_orders, uniform
 
 SHARES: Mapping[str, float] = {"artist": 0.25, "genre": 0.3, "danceability": 0.1}
 """The default share of each source. Chosen so that genre and danceability match and mismatch about
@@ -40,8 +40,11 @@ his few tracks allow; measured shares stand in `MusicRecAnyListenerEnv`. Tuned b
 
 # Streams of `session_hashes`.
 _COUNT_STREAM, _SUBSET_STREAM, _SHUFFLE_STREAM = 2, 3, 4
-# Sessions are drawn in blocks of about so many candidates: what is in use stays in the cache.
-_BLOCK = 2**17
+_SHORT = 256  # places of a session that is shuffled by hashes of 32 bits
+# Sessions are drawn in blocks of about so many candidates, so that many long sessions do not fill
+# the memory; and what handles all the candidates in smaller ones, so that what is in use stays in
+# the cache. Tuned by us.
+_BLOCK, _SMALL_BLOCK = 2**18, 2**16
 
 Int64 = NDArray[np.int64]
 
@@ -86,6 +89,7 @@ class Sources:
     Attributes:
         shown: (n_shown,) int32: all of them; None for the whole catalogue.
         n_shown: how many.
+        n_tracks: tracks in the catalogue.
         pools: (n,) int32: the tracks of each artist behind one another, then those of each genre,
             then all in order of danceability.
         artist_start: (n_artists + 1,) int64: where each artist's begin in ``pools``.
@@ -95,6 +99,7 @@ class Sources:
 
     shown: NDArray[np.int32] | None
     n_shown: int
+    n_tracks: int
     pools: NDArray[np.int32]
     artist_start: Int64
     genre_start: Int64
@@ -119,7 +124,7 @@ class Sources:
         values = catalogue.danceability[shown][order]
         pool = np.concatenate(pools).astype(np.int32)
         kept = None if tracks is None else tracks.astype(np.int32)
-        return cls(kept, len(shown), pool, starts[0], starts[1], values)
+        return cls(kept, len(shown), catalogue.n_tracks, pool, starts[0], starts[1], values)
 
     def orders(
         self, length: int, keys: NDArray[np.uint64], sessions: NDArray[np.uint64]
@@ -181,32 +186,70 @@ def draw_mixture(
     if not quotas.any():
         return sources.orders(length, keys, sessions)
     most = min(sources.n_shown, math.ceil(quotas.max() - 1e-9))
-    step = max(1, _BLOCK // (length + len(TERMS) * most))
+    width = length + len(TERMS) * most
     drawn = np.empty((len(keys), length), dtype=np.int32)
-    for first in range(0, len(keys), step):
-        part = slice(first, first + step)
+    for part in _parts(len(keys), _BLOCK // width):
         own = keys[part], sessions[part]
         start, available = sources.bounds(listeners.take(part))
         wanted = np.minimum(np.minimum(_counts(quotas, *own), most), available)
-        subset = _subsets(available, wanted, most, *own)
-        picked = np.where(
-            subset < 0, -1, sources.pools.take(start[..., None] + subset, mode="clip")
-        )
-        filling = sources.orders(length, *own)
-        candidates = np.concatenate([picked.reshape(len(picked), -1), filling], axis=1)
-        # A hash with its place in the lowest bits: sorting the numbers sorts the places along,
-        # which is faster than argsort.
-        bits = np.uint64(max(1, (length - 1).bit_length()))
-        hashes = session_hashes(_SHUFFLE_STREAM, length, *own) >> bits << bits
-        places = np.sort(hashes | np.arange(length, dtype=np.uint64), axis=1)
-        places &= (np.uint64(1) << bits) - np.uint64(1)
-        _drop_repeats(candidates, int(sources.pools.max()) + 1)
-        # The n-th that is left of each row, for the n of each place.
-        left = candidates >= 0
-        counts = np.count_nonzero(left, axis=1)
-        nth = places.view(np.int64) + (counts.cumsum() - counts)[:, None]
-        drawn[part] = candidates[left].take(nth)
+        places = _subsets(available, wanted, most, *own)
+        places[places >= 0] += np.broadcast_to(start[..., None], places.shape)[places >= 0]
+        for some in _parts(len(own[0]), _SMALL_BLOCK // width):
+            drawn[part][some] = _mixed(sources, places[some], length, own[0][some], own[1][some])
     return drawn
+
+
+def _parts(n: int, size: int) -> Iterator[slice]:
+    """Yield slices of so many that together cover n."""
+    for first in range(0, n, max(1, size)):
+        yield slice(first, first + max(1, size))
+
+
+def _mixed(
+    sources: Sources,
+    places: NDArray[np.int32],
+    length: int,
+    keys: NDArray[np.uint64],
+    sessions: NDArray[np.uint64],
+) -> NDArray[np.int32]:
+    """Return (n_sessions, length) tracks: those in some places of the pools, filled up, shuffled.
+
+    Args:
+        sources: the tracks that may be shown.
+        places: (n_sessions, 3, most) int32 into ``sources.pools``, -1 for none.
+        length: how many different tracks a session shows.
+        keys: (n_sessions,) uint64.
+        sessions: (n_sessions,) uint64 session numbers.
+    """
+    picked = np.where(places < 0, np.int32(-1), sources.pools.take(places, mode="clip"))
+    filling = sources.orders(length, keys, sessions)
+    candidates = np.concatenate([picked.reshape(len(keys), -1), filling], axis=1)
+    _drop_repeats(candidates, sources.n_tracks)
+    # The n-th that is left of each row, for the n of each place.
+    left = candidates >= 0
+    counts = np.count_nonzero(left, axis=1)
+    nth = _shuffled(length, keys, sessions) + (counts.cumsum() - counts)[:, None]
+    tracks: NDArray[np.int32] = candidates[left].take(nth)
+    return tracks
+
+
+def _shuffled(
+    length: int, keys: NDArray[np.uint64], sessions: NDArray[np.uint64]
+) -> NDArray[np.int64]:
+    """Return (n_sessions, length): the numbers below ``length`` in random order."""
+    # A hash with its place in the lowest bits: sorting the numbers sorts the places along, which is
+    # faster than argsort. 24 bits of hash are enough for few places to hardly ever be equal.
+    order: NDArray[Any]
+    if length <= _SHORT:
+        order = session_hashes32(_SHUFFLE_STREAM, length, keys, sessions)
+    else:
+        order = session_hashes(_SHUFFLE_STREAM, length, keys, sessions)
+    places = order.dtype.type((1 << max(1, (length - 1).bit_length())) - 1)
+    order &= ~places
+    order |= np.arange(length, dtype=order.dtype)
+    order.sort(axis=1)
+    order &= places
+    return order.astype(np.int64)
 
 
 def _counts(
@@ -240,9 +283,9 @@ def _subsets(
     Returns:
         (n_sessions, 3, most) int32, -1 behind the ``wanted`` ones.
     """
-    hashes = session_hashes(_SUBSET_STREAM, available.shape[1] * most, keys, sessions)
-    hashes >>= np.uint64(32)  # times the range, and shifted again: uniform in the range
-    hashes = np.ascontiguousarray(hashes.reshape(*available.shape, most).transpose(2, 0, 1))
+    halves = session_hashes32(_SUBSET_STREAM, available.shape[1] * most, keys, sessions)
+    # (most, n_sessions, 3); times the range, and shifted: uniform in the range
+    hashes = halves.reshape(*available.shape, most).transpose(2, 0, 1).astype(np.uint64, order="C")
     subset = np.full(hashes.shape, -1, dtype=np.int32)
     newest = (available - wanted).astype(np.int32)  # greatest number allowed, growing by one
     for i in range(int(wanted.max(initial=0))):
@@ -252,7 +295,7 @@ def _subsets(
         subset[i] = np.where(taken, newest, drawn)
         subset[i][i >= wanted] = -1
         newest += 1
-    return np.moveaxis(subset, 0, -1)
+    return np.ascontiguousarray(np.moveaxis(subset, 0, -1))
 
 
 def _drop_repeats(candidates: NDArray[np.int32], n_tracks: int) -> None:

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from music_env.naming import nearest
 
-# Of a label in `Labels._first_two`: two of them and a bit more fit 63 bits.
-_LABEL_BITS = 31
-_NO_LABEL = 2**_LABEL_BITS - 1
+_OPEN = -2  # a code that stands in no table, not even for "no label", which is -1
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -91,16 +89,14 @@ class Labels:
             (...) bool.
         """
         tracks = np.asarray(tracks, dtype=np.intp)
-        codes = np.asarray(codes, dtype=np.int64)
-        pairs = self._first_two.take(tracks)
-        # As they stand in `_first_two`; no track has the label of -1, also where it has no second.
-        wanted = np.where(codes < 0, _NO_LABEL - 1, codes)
-        held = np.asarray(pairs & _NO_LABEL == wanted)
-        pairs >>= _LABEL_BITS
-        held |= pairs & _NO_LABEL == wanted
-        more = np.flatnonzero(pairs > _NO_LABEL)
+        # As they stand in the table: no track has the label of -1, also where it has no second.
+        wanted = np.where(np.asarray(codes) < 0, _OPEN, codes).astype(np.int32)
+        two = self._first_two.take(tracks).view(np.int32).reshape(*tracks.shape, 2)
+        held = np.asarray(two[..., 0] == wanted)
+        held |= two[..., 1] == wanted
+        more = np.flatnonzero(self._has_more.take(tracks))
         track = tracks.reshape(-1)[more]
-        wanted = np.broadcast_to(codes, held.shape).reshape(-1)[more]
+        wanted = np.broadcast_to(wanted, held.shape).reshape(-1)[more]
         flat = held.reshape(-1)  # a view
         place = 2
         while more.size:
@@ -112,13 +108,16 @@ class Labels:
 
     @functools.cached_property
     def _first_two(self) -> NDArray[np.int64]:
-        """The first two labels of each track in one number, and a bit above for more than two."""
-        table = np.full((len(self.counts), 2), _NO_LABEL, dtype=np.int64)
+        """(n_tracks,) the first two labels of each track, two int32 in the bytes of one int64."""
+        table = np.full((len(self.counts), 2), -1, dtype=np.int32)
         for place in (0, 1):
             some = self.counts > place
             table[some, place] = self.codes[self.indptr[:-1][some] + place]
-        more = (self.counts > 2).astype(np.int64) << 2 * _LABEL_BITS
-        return read_only(table[:, 0] | table[:, 1] << _LABEL_BITS | more)
+        return read_only(table.view(np.int64).reshape(-1))
+
+    @functools.cached_property
+    def _has_more(self) -> NDArray[np.bool_]:
+        return read_only(self.counts > 2)
 
     @functools.cached_property
     def tracks_of(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -99,6 +99,17 @@ def session_hashes(stream: int, count: int, keys: ArrayLike, sessions: ArrayLike
     return _hashes(keys ^ _splitmix(np.array([stream], dtype=np.uint64)), sessions, count)
 
 
+def session_hashes32(
+    stream: int, count: int, keys: ArrayLike, sessions: ArrayLike
+) -> NDArray[np.uint32]:
+    """Return `session_hashes` in halves, (n_sessions, count) uint32: half the work."""
+    whole = session_hashes(stream, (count + 1) // 2, keys, sessions)
+    halves = np.empty((len(whole), 2 * whole.shape[1]), dtype=np.uint32)
+    halves[:, 0::2] = whole >> np.uint64(32)
+    halves[:, 1::2] = whole  # its lower half: what does not fit is cut off
+    return halves[:, :count]
+
+
 def uniform(hashes: UInt64) -> NDArray[np.float64]:
     """Return the hashes as float64 numbers in [0, 1), from their upper 53 bits."""
     return (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
