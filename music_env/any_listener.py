@@ -100,7 +100,7 @@ class MusicRecAnyListenerEnv(OverAny, SessionEnv):
 
     | kind           | ---  | --+  | -+-  | -++  | +--  | +-+  | ++-  | +++  |
     |----------------|------|------|------|------|------|------|------|------|
-    | ``"balanced"`` | 23.8 | 25.5 | 18.6 | 21.4 |  0.8 |  1.2 |  3.3 |  5.5 |
+    | ``"balanced"`` | 23.9 | 25.5 | 18.6 | 21.3 |  0.8 |  1.2 |  3.3 |  5.5 |
     | ``"uniform"``  | 47.5 | 35.4 |  8.3 |  8.6 |  0.0 |  0.0 |  0.1 |  0.1 |
 
     So the artist matches in 10.8 % of the steps (0.2 % when uniform: half of the artists have

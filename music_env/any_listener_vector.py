@@ -15,7 +15,7 @@ from music_env.catalogue import Catalogue
 from music_env.listener import Preference
 from music_env.listeners import Listeners, Wanted
 from music_env.population import Population, joined
-from music_env.tables import Drawn
+from music_env.session_tables import Drawn
 from music_env.vector import Bools, Info, SessionVectorEnv, check_counts
 
 _FIELDS = tuple(Listeners.__dataclass_fields__)

@@ -18,7 +18,7 @@ from music_env.order import session_hashes
 from music_env.outcomes import Outcomes
 from music_env.pairs import PairEncoded, encode_pairs
 from music_env.population import Population, Split, load_population
-from music_env.tables import (
+from music_env.session_tables import (
     Drawn,
     ListenerView,
     OverSessions,
@@ -26,8 +26,8 @@ from music_env.tables import (
     checked_length,
     checked_tracks,
     load_catalogue,
-    shared_scores,
 )
+from music_env.tables import shared_scores
 
 _LISTENER_STREAM = 5  # of `session_hashes`
 

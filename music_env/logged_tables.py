@@ -15,7 +15,7 @@ from music_env.judgements import Judgements, load_judgements
 from music_env.labels import read_only
 from music_env.listener import Scores
 from music_env.outcomes import Outcomes
-from music_env.tables import (
+from music_env.session_tables import (
     Drawn,
     ListenerView,
     OverSessions,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from unicodedata import category
 
-from music_env.tables import ListenerView, SessionTables
+from music_env.session_tables import ListenerView, SessionTables
 
 RENDER_MODES = ["ansi", "rgb_array"]
 

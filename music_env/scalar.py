@@ -12,7 +12,7 @@ import numpy as np
 from music_env.order import draw_key
 from music_env.outcomes import OutcomeOf
 from music_env.rendering import RENDER_MODES, StepView, checked_render_mode, render
-from music_env.tables import OverSessions, SessionTables
+from music_env.session_tables import OverSessions, SessionTables
 
 # Sessions whose orders are computed in one call: a call costs about as much for 16 as for one.
 _SESSIONS_AHEAD = 16

@@ -20,7 +20,7 @@ from music_env.order import draw_key
 from music_env.outcomes import BEST, LUCK, REWARD, SCORE
 from music_env.rendering import RENDER_MODES, StepView, checked_render_mode, render
 from music_env.scalar import Action
-from music_env.tables import Drawn, OverSessions, SessionTables
+from music_env.session_tables import Drawn, OverSessions, SessionTables
 
 Bools = NDArray[np.bool_]
 Info = dict[str, Any]

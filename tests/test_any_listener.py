@@ -305,6 +305,20 @@ def test_equal_to_sync(mode: AutoresetMode, encoding: str, max_episode_steps: in
     np.testing.assert_array_equal(native.oracle_return, sync.get_attr("oracle_return"))
 
 
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+def test_equal_to_sync_when_sessions_end_at_different_steps(mode: AutoresetMode) -> None:
+    native, sync = _pair(mode, session_length=5)
+    native.reset(seed=1), sync.reset(seed=1)
+    for _ in range(3):
+        native.step(np.ones(NUM_ENVS, dtype=int)), sync.step(np.ones(NUM_ENVS, dtype=int))
+    mask = np.array([True, False, True, False, False])
+    options = {"reset_mask": mask}
+    _assert_same_step(native.reset(options=dict(options)), sync.reset(options=options), "mask")
+    for step in range(40):
+        actions = np.full(NUM_ENVS, step % 2)
+        _assert_same_step(native.step(actions), sync.step(actions), f"step {step}")
+
+
 def test_a_listener_for_each_environment(six: Catalogue) -> None:
     vector = MusicRecAnyListenerVectorEnv(
         4, catalogue=six, population=SIX_POPULATION, session_length=6
