@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from music_env.formats import FEATURES, CatalogueError
+from music_env.formats import FEATURES, CatalogueError, catalogue_columns
 from music_env.labels import Labels, read_only
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class Catalogue:
         from music_env.merging import build
         from music_env.reading import read_table
 
-        return build(read_table(path, columns))
+        return build(read_table(path, catalogue_columns(columns)))
 
     @classmethod
     def from_frame(
@@ -185,7 +185,7 @@ class Catalogue:
         from music_env.merging import build
         from music_env.reading import take_frame
 
-        return build(take_frame(frame, columns))
+        return build(take_frame(frame, catalogue_columns(columns)))
 
     @classmethod
     def default(cls) -> Catalogue:

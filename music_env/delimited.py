@@ -20,11 +20,9 @@ import pandas as pd
 from music_env.columns import Bools, Series
 from music_env.formats import (
     EXPECTED,
-    FEATURES,
-    KNOWN_COLUMNS,
     NO_NUMBER,
     CatalogueError,
-    match,
+    Columns,
 )
 from music_env.merging import Table
 
@@ -48,29 +46,27 @@ MARKS = (
 """Byte order mark, encoding."""
 
 
-def read_csv(
-    data: bytes, mapping: Mapping[str, str] | None, *, source: str, path: Path | None = None
-) -> Table:
-    """Read the columns of a CSV file that a catalogue takes.
+def read_csv(data: bytes, wanted: Columns, *, source: str, path: Path | None = None) -> Table:
+    """Read some columns of a CSV file.
 
     Delimiter and encoding are guessed from the head. A byte further on that is not UTF-8 makes
     it cp1252 (latin-1 where that has holes), unless most other characters beyond ASCII are UTF-8.
 
     Args:
         data: the contents of the file.
-        mapping: canonical name -> column of the file, see `music_env.formats.match`.
+        wanted: the columns, see `music_env.formats.catalogue_columns`.
         source: name of the file, for messages.
         path: the file, if `data` is just what is in it: pandas reads long files faster.
 
     Raises:
-        CatalogueError: its columns fit no layout, or it is cut off or damaged.
+        CatalogueError: the columns are not there, or it is cut off or damaged.
     """
     mark, encoding = next((mark for mark in MARKS if data.startswith(mark[0])), (b"", "utf-8"))
     if not mark:
         encoding = bare_utf16(data) or encoding
     if encoding.startswith("utf-8"):
         try:
-            return _read_utf8(data[len(mark) :], mapping, source, encoding, path)
+            return _read_utf8(data[len(mark) :], wanted, source, encoding, path)
         except UnicodeDecodeError:  # which knows only its place in a cell
             encoding = _other_encoding(data, source)
     try:
@@ -80,7 +76,7 @@ def read_csv(
             f"{source}: begins as {encoding}, but byte {error.start:,} is not ({error.reason}): "
             "the file is cut off or damaged; get it again"
         ) from error
-    return _read_utf8(text.encode(), mapping, source, encoding, path=None)
+    return _read_utf8(text.encode(), wanted, source, encoding, path=None)
 
 
 def bare_utf16(data: bytes) -> str | None:
@@ -113,7 +109,7 @@ def _other_encoding(data: bytes, source: str) -> str:
 
 
 def _read_utf8(
-    data: bytes, mapping: Mapping[str, str] | None, source: str, encoding: str, path: Path | None
+    data: bytes, wanted: Columns, source: str, encoding: str, path: Path | None
 ) -> Table:
     """Read CSV; raises UnicodeDecodeError where a column that is taken is not UTF-8."""
     text = data.lstrip(b"\r\n")
@@ -123,12 +119,12 @@ def _read_utf8(
     head = codecs.getincrementaldecoder("utf-8")().decode(text[:HEAD_BYTES], final=is_whole)
     if not is_whole:
         head = head[: max(head.rfind("\n"), head.rfind("\r")) + 1] or head
-    delimiter = _delimiter(head, mapping or {})
+    delimiter = _delimiter(head, wanted.known)
     start = _Start.of(head, delimiter)
-    found = match(start.header, mapping, source=source)
+    found = wanted.find(start.header, source)
     place = {name: start.header.index(column) for name, column in found.columns.items()}
-    texts = {p for name, p in place.items() if name not in FEATURES and name != "duration_ms"}
-    decimal = start.decimal_mark(place["danceability"]) if delimiter != "," else "."
+    texts = {p for name, p in place.items() if name not in wanted.numbers}
+    decimal = start.decimal_mark(place[wanted.decimal]) if delimiter != "," else "."
     parser = _Parser(
         body=memoryview(text)[len(head[: start.n_chars].encode()) :],
         path=path if len(text) == len(data) and start.n_lines == 1 else None,
@@ -269,9 +265,8 @@ def _looks_like_a_number(cell: str) -> bool:
     return True
 
 
-def _delimiter(head: str, mapping: Mapping[str, str]) -> str:
+def _delimiter(head: str, known: frozenset[str]) -> str:
     """The character that makes the most known columns of the header, then the most columns."""
-    known = KNOWN_COLUMNS.union(mapping.values())
     first_line = head.splitlines()[0]
     candidates = dict.fromkeys(",;\t|" + "".join(re.findall(r"[^\w\"'\r\n]", first_line, re.ASCII)))
 

@@ -286,10 +286,7 @@ def _codes(catalogue: Catalogue) -> Encoded:
     table = np.concatenate(
         [numbers, _slots(genres, genre_slots), _slots(artists, artist_slots)], axis=1
     )
-    # Bounds tell numbers (1) from codes (more than 1) and genres from artists (never equal).
-    genre_high = max(2, len(genres.vocabulary))
-    artist_high = max(2, len(artists.vocabulary))
-    artist_high += artist_high == genre_high
+    genre_high, artist_high = code_bounds(catalogue)
     high = [1] * len(names) + [genre_high] * genre_slots + [artist_high] * artist_slots
     space = gym.spaces.Box(
         np.zeros(len(high), dtype=np.float32), np.array(high, dtype=np.float32), dtype=np.float32
@@ -301,6 +298,16 @@ def _codes(catalogue: Catalogue) -> Encoded:
     )
     rows = _Table(_frozen(np.ascontiguousarray(table, dtype=np.float32)))
     return Encoded("codes", {}, space, rows, columns, report)
+
+
+def code_bounds(catalogue: Catalogue) -> tuple[int, int]:
+    """Return the upper bounds of genre and artist codes.
+
+    They tell numbers (1) from codes (more than 1) and genres from artists (never equal).
+    """
+    genre_high = max(2, len(catalogue.genres.vocabulary))
+    artist_high = max(2, len(catalogue.artists.vocabulary))
+    return genre_high, artist_high + (artist_high == genre_high)
 
 
 def _slots(labels: Labels, slots: int) -> NDArray[np.float32]:

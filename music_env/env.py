@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import IntEnum
 from os import PathLike
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from music_env.catalogue import Catalogue
-from music_env.order import draw_key
-from music_env.rendering import RENDER_MODES, StepView, checked_render_mode, render
+from music_env.listener import Preference
+from music_env.listener_models import ListenerModel
+from music_env.scalar import Action, SessionEnv
 from music_env.tables import OverTables, Tables
 
-# Sessions whose orders are computed in one call: a call costs about as much for 16 as for one.
-_SESSIONS_AHEAD = 16
-_MAX_ORDERS_AHEAD = 8192
+__all__ = ["Action", "MusicRecEnv"]
 
 
-class Action(IntEnum):
-    """The two actions."""
-
-    DISLIKE = 0
-    LIKE = 1
-
-
-class MusicRecEnv(OverTables, gym.Env[Any, Any]):
+class MusicRecEnv(OverTables, SessionEnv):
     """A listener is shown tracks one by one; the agent says *like* or *dislike* for each.
 
     ## Description
@@ -119,6 +109,15 @@ class MusicRecEnv(OverTables, gym.Env[Any, Any]):
       ``{"danceability_bins": 20}`` for ``profile``.
     - ``tracks``: indices into the catalogue; only these are shown (held-out splits). Default: all.
     - ``session_length``: tracks in a session, default 100, at most the number of tracks.
+    - ``listener``: a model in place of the preference (`music_env.listener_models`): an object with
+      ``scores(catalogue)``, a mapping, or the path of a JSON file (`music_env.listener_json`); a
+      mapping and a str serialise to JSON with the spec, an object does not. The score is then the
+      model's, ``reward_terms`` its own named terms, which add up to it (one ``listener`` where it
+      names none), and rewards are any numbers. Where the model presses the wrong button now and
+      then (`NoisyListener`), the reward is that of the other button with the stated probability,
+      drawn from the session's key; ``score``, ``reward_terms`` and `oracle_return` are free of
+      noise, ``episode_return`` adds up the rewards as they were, and ``episode_regret`` is that of
+      the decisions, free of noise.
     - ``render_mode``: ``"ansi"`` or ``"rgb_array"``.
 
     Raises ``ValueError`` for an unknown artist or genre (with the nearest names), a range that is
@@ -133,8 +132,8 @@ class MusicRecEnv(OverTables, gym.Env[Any, Any]):
     likes in a Deezer catalogue; the README says what became of their faults.
     """
 
-    # Declared an instance variable by Gymnasium, which reads it from the class.
-    metadata: dict[str, Any] = {"render_modes": RENDER_MODES, "render_fps": 2}  # noqa: RUF012
+    _id = "MusicRec-v0"
+    _tables: Tables
 
     def __init__(
         self,
@@ -148,9 +147,15 @@ class MusicRecEnv(OverTables, gym.Env[Any, Any]):
         encoding_options: Mapping[str, int] | None = None,
         tracks: Sequence[int] | NDArray[np.int64] | None = None,
         session_length: int = 100,
+        listener: ListenerModel
+        | Preference
+        | str
+        | PathLike[str]
+        | Mapping[str, Any]
+        | None = None,
         render_mode: str | None = None,
     ) -> None:
-        self._tables = Tables.build(
+        tables = Tables.build(
             catalogue=catalogue,
             artist=artist,
             genre=genre,
@@ -160,185 +165,10 @@ class MusicRecEnv(OverTables, gym.Env[Any, Any]):
             encoding_options=encoding_options,
             tracks=tracks,
             session_length=session_length,
+            listener=listener,
         )
-        self.render_mode = checked_render_mode(render_mode)
-        self.observation_space = self._tables.encoded.space
-        self.action_space = gym.spaces.Discrete(len(Action))
-        # The state: the stream of sessions, the place in the present one, its sums.
-        self._key: int | None = None
-        self._session = -1
-        self._position = 0
-        self._action: Any = None
-        self._return = self._best_return = 0.0
-        # Derived from it: the tracks of the present session.
-        self._order: list[int] = []
-        self._bind()
-
-    @property
-    def oracle_return(self) -> float:
-        """The return of always choosing the better action, over the whole present session."""
-        return float(sum(abs(self.scores.item(track)) for track in self._order))
-
-    # --- Gymnasium's interface ------------------------------------------------------------------
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        """Begin the next session; with a seed, the first session of that seed.
-
-        Args:
-            seed: see `gymnasium.Env.reset`.
-            options: none are known.
-
-        Returns:
-            The observation of the session's first track, and ``info`` with its ``track_index``.
-
-        Raises:
-            ValueError: for options.
-        """
-        super().reset(seed=seed)
-        if options:
-            raise ValueError(f"MusicRec-v0 has no reset options, got {sorted(options)}")
-        if seed is not None or self._key is None:
-            self._key, self._session = draw_key(self.np_random), -1
-            self._ahead.clear()
-        self._session += 1
-        self._begin(self._order_of(self._session))
-        return self._row(self._order[0]), {"track_index": self._order[0]}
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Judge the track shown.
-
-        Args:
-            action: 0 (dislike) or 1 (like).
-
-        Returns:
-            The next track's observation, the reward (float), terminated, truncated (False), info.
-
-        Raises:
-            gymnasium.error.ResetNeeded: before the first `reset` and after a session's end.
-            gymnasium.error.InvalidAction: for an action other than 0 and 1.
-        """
-        position = self._position
-        if position >= len(self._order):
-            raise gym.error.ResetNeeded(
-                "no track is shown: call reset() "
-                + ("to begin a session" if not self._order else "for the next session")
-            )
-        track = self._order[position]
-        artist, genre, danceability, score = self._of_kind[self._kind(track)]
-        if action == 1:
-            reward = score
-        elif action == 0:
-            reward = 0.0 - score  # not -score, which would make -0.0 of 0.0
-        else:
-            raise gym.error.InvalidAction(
-                f"the action must be 0 (dislike) or 1 (like), got {action!r}"
-            )
-        self._action = action
-        self._return += reward
-        self._best_return += abs(score)
-        self._position = position = position + 1
-        info = {
-            "track_index": track,
-            "track_id": self._track_id[track],
-            "score": score,
-            "reward_terms": {
-                "artist": artist,
-                "genre": genre,
-                "danceability": danceability,
-            },
-        }
-        if position < len(self._order):
-            return self._row(self._order[position]), reward, False, False, info
-        info["episode_return"] = self._return
-        info["episode_regret"] = self._best_return - self._return
-        return self._row(track), reward, True, False, info
-
-    def render(self) -> Any:
-        """Return the view of the track judged last, or of the first one after a reset.
-
-        Returns:
-            A string for ``"ansi"``, (height, width, 3) uint8 for ``"rgb_array"``, None otherwise.
-
-        Raises:
-            gymnasium.error.ResetNeeded: before the first `reset`.
-        """
-        if self.render_mode is None:
-            gym.logger.warn(
-                "render() was called without a render mode: pass one at initialisation, e.g. "
-                'gym.make("MusicRec-v0", render_mode="rgb_array")'
-            )
-            return None
-        if not self._order:
-            raise gym.error.ResetNeeded("no track is shown yet: call reset() before render()")
-        judged = self._position - 1
-        view = StepView(
-            tables=self._tables,
-            track=self._order[max(judged, 0)],
-            action=None if judged < 0 else int(self._action),
-            number=self._position,
-            episode_return=self._return,
-        )
-        return render(view, self.render_mode)
-
-    # --- State: saved, restored, pickled --------------------------------------------------------
-
-    def get_state(self) -> dict[str, Any]:
-        """Return the session's state as plain numbers; `set_state` goes on from it exactly.
-
-        The state of ``np_random`` is not part of it: nothing is drawn from it after the key.
-        """
-        return {
-            "key": self._key,
-            "session": self._session,
-            "position": self._position,
-            "action": None if self._action is None else int(self._action),
-            "episode_return": self._return,
-            "best_return": self._best_return,
-        }
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Restore what `get_state` returned, in an environment made with the same arguments."""
-        self._key, self._session = state["key"], state["session"]
-        self._ahead.clear()
-        self._begin([] if self._session < 0 else self._order_of(self._session))
-        self._position, self._action = state["position"], state["action"]
-        self._return, self._best_return = state["episode_return"], state["best_return"]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in _BOUND}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._bind()
-
-    # --- Parts ------------------------------------------------------------------------------------
+        self._set_up(tables, tables.encoded.space, render_mode)
 
     def _bind(self) -> None:
-        """Keep what each step looks up as attributes; they are rebuilt, not pickled."""
-        self._row = self._tables.encoded.rows.row
-        scores = self._tables.scores
-        self._kind = scores.kinds.item
-        self._of_kind = [tuple(values) for values in scores.by_kind.T.tolist()]
-        self._track_id = self._tables.catalogue.track_id
-        self._ahead: dict[int, list[int]] = {}
-
-    def _begin(self, order: list[int]) -> None:
-        self._order = order
-        self._position = 0
-        self._action = None
-        self._return = self._best_return = 0.0
-
-    def _order_of(self, session: int) -> list[int]:
-        """Return the tracks of a session; computes those of some later ones with it."""
-        if session not in self._ahead:
-            count = max(1, min(_SESSIONS_AHEAD, _MAX_ORDERS_AHEAD // self.session_length))
-            sessions = np.arange(session, session + count, dtype=np.uint64)
-            keys = np.full(count, self._key, dtype=np.uint64)
-            orders = self._tables.orders(keys, sessions).tolist()
-            self._ahead = dict(zip(range(session, session + count), orders, strict=True))
-        return self._ahead.pop(session)
-
-
-_BOUND = frozenset({"_row", "_kind", "_of_kind", "_track_id", "_ahead"})
+        super()._bind()
+        self._observe = self._tables.encoded.rows.row

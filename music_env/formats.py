@@ -6,8 +6,8 @@ it calls differently; a column that it does not name is taken under our own name
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from music_env.naming import nearest
 
@@ -158,6 +158,48 @@ class Match:
     def score(self) -> int:
         """Number of the layout's own columns that the file has."""
         return sum(name in self.layout.columns.values() for name in self.columns.values())
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a file are wanted: how to find them, and which of them hold numbers.
+
+    Attributes:
+        find: (the file's columns, what they belong to, for messages) -> those that are taken.
+        known: names by which the delimiter is guessed.
+        numbers: canonical names of columns of numbers; the others are text.
+        decimal: the canonical name of the column that shows the decimal mark.
+    """
+
+    find: Callable[[Sequence[str], str], Match]
+    known: frozenset[str]
+    numbers: frozenset[str]
+    decimal: str
+
+
+def catalogue_columns(
+    mapping: Mapping[str, str] | None, extra: Mapping[str, str] | None = None
+) -> Columns:
+    """Return the columns that a catalogue takes.
+
+    Args:
+        mapping: canonical name -> column of the file, see `match`.
+        extra: name of the caller's -> column of the file, which is taken as text besides.
+    """
+
+    def find(names: Sequence[str], source: str) -> Match:
+        found = match(names, mapping, source=source)
+        for name, column in (extra or {}).items():
+            if list(names).count(column) != 1:
+                raise CatalogueError(
+                    f"{source}: the column {column!r} ({name}) is there "
+                    f"{list(names).count(column)} times, expected once; its columns are "
+                    f"{_listed(names)}." + nearest(column, names)
+                )
+        return replace(found, columns={**found.columns, **(extra or {})})
+
+    known = KNOWN_COLUMNS.union((mapping or {}).values(), (extra or {}).values())
+    return Columns(find, known, frozenset({*FEATURES, "duration_ms"}), "danceability")
 
 
 def match(names: Sequence[str], mapping: Mapping[str, str] | None, *, source: str) -> Match:

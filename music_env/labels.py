@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from music_env.naming import nearest
 
+_OPEN = -2  # a code that stands in no table, not even for "no label", which is -1
+
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
     """The same array, which cannot be written to any more."""
@@ -72,6 +74,64 @@ class Labels:
         mask = np.zeros(len(self.indptr) - 1, dtype=np.bool_)
         mask[np.searchsorted(self.indptr, places, side="right") - 1] = True
         return mask
+
+    def held(self, tracks: NDArray[np.integer], codes: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Whether a track has a label, for many pairs of track and label at once.
+
+        Exact for any number of labels a track: one gather compares the first two of each, then the
+        third ones are compared of those that have any, and so on.
+
+        Args:
+            tracks: (...) indices of tracks.
+            codes: of the same shape, or one that broadcasts to it, into `vocabulary`; -1 is a
+                label that no track has.
+
+        Returns:
+            (...) bool.
+        """
+        tracks = np.asarray(tracks, dtype=np.intp)
+        # As they stand in the table: no track has the label of -1, also where it has no second.
+        wanted = np.where(np.asarray(codes) < 0, _OPEN, codes).astype(np.int32)
+        two = self._first_two.take(tracks).view(np.int32).reshape(*tracks.shape, 2)
+        held = np.asarray(two[..., 0] == wanted)
+        held |= two[..., 1] == wanted
+        more = np.flatnonzero(self._has_more.take(tracks))
+        track = tracks.reshape(-1)[more]
+        wanted = np.broadcast_to(wanted, held.shape).reshape(-1)[more]
+        flat = held.reshape(-1)  # a view
+        place = 2
+        while more.size:
+            flat[more] |= self.codes[self.indptr[track] + place] == wanted
+            place += 1
+            left = self.counts[track] > place
+            more, track, wanted = more[left], track[left], wanted[left]
+        return held
+
+    @functools.cached_property
+    def _first_two(self) -> NDArray[np.int64]:
+        """(n_tracks,) the first two labels of each track, two int32 in the bytes of one int64."""
+        table = np.full((len(self.counts), 2), -1, dtype=np.int32)
+        for place in (0, 1):
+            some = self.counts > place
+            table[some, place] = self.codes[self.indptr[:-1][some] + place]
+        return read_only(table.view(np.int64).reshape(-1))
+
+    @functools.cached_property
+    def _has_more(self) -> NDArray[np.bool_]:
+        return read_only(self.counts > 2)
+
+    @functools.cached_property
+    def tracks_of(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The tracks of each label: those of code c are ``tracks[start[c]:start[c + 1]]``.
+
+        Returns:
+            (len(vocabulary) + 1,) int64 ``start`` and (n_labels,) int64 ``tracks``, read-only;
+            the tracks of a label ascend.
+        """
+        order = np.argsort(self.codes, kind="stable")
+        owner = np.repeat(np.arange(len(self.counts)), self.counts)
+        start = np.concatenate(([0], np.cumsum(self.frequency)))
+        return read_only(start), read_only(owner[order])
 
     @functools.cached_property
     def first(self) -> NDArray[np.int32]:

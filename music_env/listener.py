@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,16 @@ class Preference:
         return ", ".join(parts)
 
 
+def wanted_terms(preference: Preference) -> dict[str, str | None]:
+    """Return what is preferred for each of `TERMS`, in words; None where it is left open."""
+    liked = preference.danceability
+    return {
+        "artist": preference.artist,
+        "genre": preference.genre,
+        "danceability": None if liked is None else f"{liked[0]:g} to {liked[1]:g}",
+    }
+
+
 def default_preference(catalogue: Catalogue) -> Preference:
     """Return the preference of the listener whom the catalogue represents best.
 
@@ -87,16 +98,18 @@ class Scores:
         by_kind: (4, 8) float64: for each kind the weighted terms, in the order of `TERMS`, and
             their sum.
         total: (n_tracks,) float64, the sum for each track: the reward of *like*.
+        names: of the terms; other than `TERMS`, and with more kinds, where the listener is a model.
     """
 
-    kinds: NDArray[np.uint8]
+    kinds: NDArray[Any]
     by_kind: NDArray[np.float64]
     total: NDArray[np.float64]
+    names: tuple[str, ...] = TERMS
 
     @property
     def terms(self) -> NDArray[np.float64]:
-        """(3, n_tracks) float64: the weighted terms of every track, computed afresh."""
-        return self.by_kind[: len(TERMS)].take(self.kinds, axis=1)
+        """(n_terms, n_tracks) float64: the weighted terms of every track, computed afresh."""
+        return self.by_kind[:-1].take(self.kinds, axis=1)
 
 
 def score_tracks(
@@ -113,16 +126,7 @@ def score_tracks(
         ValueError: for an artist or genre that the catalogue does not have (with the nearest
             names), and for weights that are not three finite numbers of at least 0.
     """
-    try:
-        weights = tuple(float(weight) for weight in weights)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"weights must be three finite numbers >= 0, one for each of {TERMS}, got {weights!r}"
-        ) from error
-    if len(weights) != len(TERMS) or not all(math.isfinite(w) and w >= 0 for w in weights):
-        raise ValueError(
-            f"weights must be three finite numbers >= 0, one for each of {TERMS}, got {weights!r}"
-        )
+    weights = checked_weights(weights)
     matches: list[NDArray[np.bool_] | None] = [None, None, None]
     if preference.artist is not None:
         matches[0] = catalogue.artists.has(preference.artist, kind="artist")
@@ -145,3 +149,20 @@ def score_tracks(
     for array in (kinds, by_kind, total):
         array.flags.writeable = False
     return Scores(kinds, by_kind, total)
+
+
+def checked_weights(weights: Sequence[float]) -> tuple[float, ...]:
+    """Return the weights of the three terms as float.
+
+    Raises:
+        ValueError: they are not three finite numbers of at least 0.
+    """
+    try:
+        checked = tuple(float(weight) for weight in weights)
+    except (TypeError, ValueError):  # no numbers
+        checked = ()
+    if len(checked) != len(TERMS) or not all(math.isfinite(w) and w >= 0 for w in checked):
+        raise ValueError(
+            f"weights must be three finite numbers >= 0, one for each of {TERMS}, got {weights!r}"
+        )
+    return checked

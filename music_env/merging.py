@@ -48,8 +48,15 @@ class Table:
         return f"{self.source}: column {self.match.columns[name]!r} ({name})"
 
 
-def build(table: Table) -> Catalogue:
+def build(
+    table: Table, *, merge: bool = True, unusable: Mapping[str, Bools] | None = None
+) -> Catalogue:
     """Check the rows of a table, merge those of the same track, and count what was done.
+
+    Args:
+        table: the columns of a source.
+        merge: False keeps every usable row as a track of its own, so that ids may repeat.
+        unusable: reason -> (n_rows,) more rows to drop.
 
     Raises:
         CatalogueError: there are no rows, or none of them is usable.
@@ -68,11 +75,13 @@ def build(table: Table) -> Catalogue:
         for name in ("artists", "genres")
         if name in texts
     }
-    dropped, kept = _unusable(table, texts, cells["artists"], numbers, unreadable)
+    dropped, kept = _unusable(table, texts, cells["artists"], numbers, unreadable, unusable or {})
     if not len(kept):
         raise CatalogueError(_nothing_usable(table, dropped))
 
     track, track_id = _tracks(texts, cells["artists"], kept)
+    if not merge:
+        track, track_id = np.arange(len(kept)), np.asarray(track_id, dtype=object)[track]
     is_first = np.diff(np.maximum.accumulate(track), prepend=-1) > 0
     first = kept[is_first]  # (n_tracks,) the row that stands for each track
     later = kept[~is_first]
@@ -160,6 +169,7 @@ def _unusable(
     artists: Cells,
     numbers: Mapping[str, Floats],
     unreadable: Mapping[str, Bools],
+    others: Mapping[str, Bools],
 ) -> tuple[dict[str, tuple[int, ...]], Integers]:
     """Reason -> row numbers from 1 of the rows to drop, and the positions of the others."""
     nameless = np.ones(table.n_rows, dtype=np.bool_)
@@ -176,6 +186,7 @@ def _unusable(
         "danceability is missing": gap & ~no_number,
         "danceability is not a number": no_number,
         "danceability is outside 0..1": ~gap & ~((value >= 0.0) & (value <= 1.0)),
+        **others,
     }
     dropped: dict[str, tuple[int, ...]] = {}
     usable = np.ones(table.n_rows, dtype=np.bool_)

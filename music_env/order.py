@@ -153,6 +153,38 @@ class _Network:
         return permuted
 
 
+def session_hashes(stream: int, count: int, keys: ArrayLike, sessions: ArrayLike) -> UInt64:
+    """Return pseudo-random numbers that belong to sessions, for all that is drawn but their order.
+
+    Args:
+        stream: a number above 0 for each purpose, so that its draws are independent of others'.
+        count: how many for each session; asking for more does not change the first ones.
+        keys: (n_sessions,) unsigned 64-bit keys, see `draw_key`.
+        sessions: (n_sessions,) session numbers, counted from 0.
+
+    Returns:
+        (n_sessions, count) uint64, uniform over all 64 bits.
+    """
+    keys, sessions = np.asarray(keys, dtype=np.uint64), np.asarray(sessions, dtype=np.uint64)
+    return _hashes(keys ^ _splitmix(np.array([stream], dtype=np.uint64)), sessions, count)
+
+
+def session_hashes32(
+    stream: int, count: int, keys: ArrayLike, sessions: ArrayLike
+) -> NDArray[np.uint32]:
+    """Return `session_hashes` in halves, (n_sessions, count) uint32: half the work."""
+    whole = session_hashes(stream, (count + 1) // 2, keys, sessions)
+    halves = np.empty((len(whole), 2 * whole.shape[1]), dtype=np.uint32)
+    halves[:, 0::2] = whole >> np.uint64(32)
+    halves[:, 1::2] = whole  # its lower half: what does not fit is cut off
+    return halves[:, :count]
+
+
+def uniform(hashes: UInt64) -> NDArray[np.float64]:
+    """Return the hashes as float64 numbers in [0, 1), from their upper 53 bits."""
+    return (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
 def _hashes(keys: UInt64, sessions: UInt64, count: int) -> UInt64:
     """Return (n_sessions, count) uint64: a SplitMix64 stream for each key and session."""
     seeds = _splitmix(keys + _GOLDEN * (sessions + np.uint64(1)))[:, None]
@@ -160,6 +192,12 @@ def _hashes(keys: UInt64, sessions: UInt64, count: int) -> UInt64:
 
 
 def _splitmix(x: UInt64) -> UInt64:
-    x = (x ^ (x >> np.uint64(30))) * _SPLITMIX_1
-    x = (x ^ (x >> np.uint64(27))) * _SPLITMIX_2
-    return x ^ (x >> np.uint64(31))
+    mixed = x >> np.uint64(30)
+    mixed ^= x
+    mixed *= _SPLITMIX_1
+    shifted = mixed >> np.uint64(27)
+    mixed ^= shifted
+    mixed *= _SPLITMIX_2
+    np.right_shift(mixed, np.uint64(31), out=shifted)
+    mixed ^= shifted
+    return mixed

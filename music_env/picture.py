@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from music_env.listener import TERMS
 from music_env.rendering import Facts, signed
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ _TEXT, _SOFT = (240, 243, 248), (160, 170, 186)
 _BLUE, _ORANGE = (86, 180, 233), (230, 159, 0)
 _BLUE_DEEP, _ORANGE_DEEP, _GREY_DEEP = (22, 51, 74), (66, 48, 16), (36, 42, 54)
 _LEFT, _RIGHT, _GAP = 40, WIDTH - 40, 16
+_CHIPS = 3  # side by side: as many as MusicRec-v0 has terms
 # Upper edges of two bars: the progress of the session, and danceability from 0 to 1.
 _PROGRESS, _SCALE = 61, 237
 # What Pillow's own font can draw besides ASCII, as far as titles have it.
@@ -62,7 +62,6 @@ def _backdrop() -> Image.Image:
     _box(picture, 16, 16, WIDTH - 32, HEIGHT - 32, _CARD, radius=18)
     for i, height in enumerate((8, 15, 11, 5)):
         _box(picture, _LEFT + 6 * i, 51 - height, 4, height, _BLUE)
-    _write(picture, _LEFT + 32, 51, "MusicRec-v0", 15, _SOFT)
     _box(picture, _LEFT, _PROGRESS, _RIGHT - _LEFT, 6, _GROOVE)
     _write(picture, _LEFT, _SCALE + 11, "0", 15, _SOFT)
     _write(picture, _RIGHT, _SCALE + 11, "1", 15, _SOFT, anchor="rs")
@@ -74,6 +73,7 @@ def _backdrop() -> Image.Image:
 def _draw_track(picture: Image.Image, facts: Facts) -> None:
     """The place in the session, and what track it is."""
     width = _RIGHT - _LEFT
+    _write(picture, _LEFT + 32, 51, facts.env_id, 15, _SOFT)
     place = f"track {facts.number:,} of {facts.session_length:,}"
     _write(picture, _RIGHT, 51, place, 15, _SOFT, anchor="rs")
     if facts.action is not None:
@@ -89,10 +89,10 @@ def _draw_track(picture: Image.Image, facts: Facts) -> None:
 def _draw_danceability(picture: Image.Image, facts: Facts) -> None:
     """On a bar from 0 to 1 the range that the listener likes, and the track as a dot."""
     left, width = _LEFT + 20, _RIGHT - _LEFT - 40
-    wanted = facts.wanted["danceability"]
     _write(picture, _LEFT, 222, f"Danceability {facts.danceability:g}", 18, _TEXT)
-    liked = f"liked: {wanted or 'any'}"
-    _write(picture, _RIGHT, 222, liked, 18, _SOFT, anchor="rs")
+    if "danceability" in facts.wanted:
+        liked = f"liked: {facts.wanted['danceability'] or 'any'}"
+        _write(picture, _RIGHT, 222, liked, 18, _SOFT, anchor="rs")
     ends = [left + round(width * end) for end in facts.liked or ()]
     if ends:
         _box(picture, ends[0], _SCALE, ends[1] - ends[0] + 1, 12, _BLUE, radius=0)
@@ -105,8 +105,11 @@ def _draw_danceability(picture: Image.Image, facts: Facts) -> None:
 
 def _draw_terms(picture: Image.Image, facts: Facts) -> None:
     """A chip a term: what the listener wants, and once judged whether the track has it."""
-    width, height, top = (_RIGHT - _LEFT - 2 * _GAP) // len(TERMS), 72, 278
-    for i, (term, value) in enumerate(facts.terms.items()):
+    width, height, top = (_RIGHT - _LEFT - 2 * _GAP) // _CHIPS, 72, 278
+    terms = list(facts.terms.items())
+    if len(terms) > _CHIPS:  # of a listener model: those that count most
+        terms = sorted(terms, key=lambda term: -abs(term[1]))[:_CHIPS]
+    for i, (term, value) in enumerate(terms):
         left, wanted = _LEFT + i * (width + _GAP), facts.wanted[term]
         word, colour, fill = "open", _SOFT, _GREY_DEEP
         if wanted is not None and facts.action is None:

@@ -6,13 +6,12 @@ import gzip
 import os
 import re
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from music_env.delimited import HEAD_BYTES, MARKS, bare_utf16, read_csv
-from music_env.formats import EXPECTED, CatalogueError, match
+from music_env.formats import EXPECTED, CatalogueError, Columns
 from music_env.merging import Table
 from music_env.naming import nearest
 
@@ -31,16 +30,16 @@ _CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x01\x1c\x1d\x1e\x1f"))
 _MOST_CONTROL = 0.02  # share of them; random bytes have 9 %, text has none
 
 
-def read_table(path: str | os.PathLike[str], mapping: Mapping[str, str] | None) -> Table:
-    """Read the columns of a CSV or Parquet file that a catalogue takes.
+def read_table(path: str | os.PathLike[str], wanted: Columns) -> Table:
+    """Read some columns of a CSV or Parquet file.
 
     Args:
         path: a file; gzip and Parquet are recognised by their first bytes, not by the name.
-        mapping: canonical name -> column of the file, see `music_env.formats.match`.
+        wanted: the columns, see `music_env.formats.catalogue_columns`.
 
     Raises:
-        CatalogueError: there is no such file, or it is no whole CSV or Parquet file, or its
-            columns fit no layout.
+        CatalogueError: there is no such file, or it is no whole CSV or Parquet file, or the
+            columns are not there.
     """
     source = os.fspath(path)
     plain: Path | None = Path(path)
@@ -54,22 +53,22 @@ def read_table(path: str | os.PathLike[str], mapping: Mapping[str, str] | None) 
                 f"{source}: the gzip file is cut off or damaged ({error}); get it again"
             ) from error
     if data.startswith(b"PAR1"):
-        return _read_parquet(data, mapping, source)
+        return _read_parquet(data, wanted, source)
     _refuse_others(data, source)
-    return read_csv(data, mapping, source=source, path=plain)
+    return read_csv(data, wanted, source=source, path=plain)
 
 
-def take_frame(frame: pd.DataFrame, mapping: Mapping[str, str] | None) -> Table:
-    """Take the columns of a frame that a catalogue takes; its index is ignored.
+def take_frame(frame: pd.DataFrame, wanted: Columns) -> Table:
+    """Take some columns of a frame; its index is ignored.
 
     Raises:
-        CatalogueError: its columns fit no layout.
+        CatalogueError: the columns are not there.
         TypeError: it is no DataFrame.
     """
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"expected a pandas DataFrame, got {type(frame).__name__}")
     names = [str(name) for name in frame.columns]
-    found = match(names, mapping, source="the frame")
+    found = wanted.find(names, "the frame")
     columns = {
         name: frame.iloc[:, names.index(column)].reset_index(drop=True)
         for name, column in found.columns.items()
@@ -114,7 +113,7 @@ def _refuse_others(data: bytes, source: str) -> None:
         )
 
 
-def _read_parquet(data: bytes, mapping: Mapping[str, str] | None, source: str) -> Table:
+def _read_parquet(data: bytes, columns: Columns, source: str) -> Table:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -125,7 +124,7 @@ def _read_parquet(data: bytes, mapping: Mapping[str, str] | None, source: str) -
         ) from error
     try:
         file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))
-        found = match(file.schema_arrow.names, mapping, source=source)
+        found = columns.find(file.schema_arrow.names, source)
         wanted = list(dict.fromkeys(found.columns.values()))
         frame = file.read(columns=wanted).to_pandas(ignore_metadata=True)
     except (pyarrow.ArrowException, OSError) as error:
@@ -133,5 +132,5 @@ def _read_parquet(data: bytes, mapping: Mapping[str, str] | None, source: str) -
             f"{source}: the Parquet file is cut off or damaged ({str(error).splitlines()[0]}); "
             "get it again"
         ) from error
-    columns = {name: frame[column] for name, column in found.columns.items()}
-    return Table(source, found, columns, len(frame))
+    taken = {name: frame[column] for name, column in found.columns.items()}
+    return Table(source, found, taken, len(frame))

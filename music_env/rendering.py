@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from unicodedata import category
 
-from music_env.listener import TERMS
-from music_env.tables import Tables
+from music_env.session_tables import ListenerView, SessionTables
 
 RENDER_MODES = ["ansi", "rgb_array"]
 
@@ -21,18 +20,22 @@ class StepView:
     """What a view shows.
 
     Attributes:
-        tables: catalogue, preference and scores.
+        tables: catalogue and listener; `SessionTables` give theirs with ``view()``.
         track: the catalogue index of the track judged, or shown where nothing is judged yet.
         action: 0 dislike, 1 like, None where nothing is judged yet.
         number: how many tracks of the session have been judged.
         episode_return: the return so far.
+        reward: of the action; None: what the score says.
+        env_id: the id of the environment, which a picture shows.
     """
 
-    tables: Tables
+    tables: ListenerView | SessionTables
     track: int
     action: int | None
     number: int
     episode_return: float
+    reward: float | None = None
+    env_id: str = "MusicRec-v0"
 
 
 def checked_render_mode(render_mode: str | None) -> str | None:
@@ -74,6 +77,7 @@ class Facts:
     genres: str
     danceability: float
     wanted: dict[str, str | None]  # what the listener prefers for each term, None where open
+    listener: str
     liked: tuple[float, float] | None
     number: int
     session_length: int
@@ -82,6 +86,7 @@ class Facts:
     terms: dict[str, float]
     action: str | None
     reward: float
+    env_id: str
 
     @property
     def verdict(self) -> str:
@@ -90,29 +95,39 @@ class Facts:
 
 
 def _facts(view: StepView) -> Facts:
-    catalogue, scores = view.tables.catalogue, view.tables.scores
-    preference, track = view.tables.preference, view.track
+    shown = view.tables if isinstance(view.tables, ListenerView) else view.tables.view()
+    catalogue, scores, track = shown.catalogue, shown.scores, view.track
     score = scores.total.item(track)
-    liked = preference.danceability
+    wanted = {term: None if value is None else _safe(value) for term, value in shown.wanted.items()}
+    reward = view.reward
+    if reward is None:
+        reward = score if view.action else -score
     return Facts(
         title=_safe(catalogue.title[track]) or "(untitled)",
         artists=_safe(", ".join(catalogue.artists.of(track))),
         album=_safe(catalogue.album[track]),
         genres=_safe(", ".join(catalogue.genres.of(track))) or "no genre",
         danceability=catalogue.danceability.item(track),
-        wanted={
-            "artist": None if preference.artist is None else _safe(preference.artist),
-            "genre": None if preference.genre is None else _safe(preference.genre),
-            "danceability": None if liked is None else f"{liked[0]:g} to {liked[1]:g}",
-        },
-        liked=liked,
+        wanted=wanted,
+        listener=_safe(shown.listener_text or _listener(wanted)),
+        liked=shown.liked,
         number=max(view.number, 1),
-        session_length=view.tables.session_length,
+        session_length=shown.session_length,
         episode_return=signed(view.episode_return),
         score=signed(score),
-        terms=dict(zip(TERMS, scores.by_kind[:, scores.kinds[track]].tolist(), strict=False)),
+        terms=dict(
+            zip(scores.names, scores.by_kind[:, scores.kinds[track]].tolist(), strict=False)
+        ),
         action=None if view.action is None else ("dislike", "like")[view.action],
-        reward=score if view.action else -score,
+        reward=reward,
+        env_id=view.env_id,
+    )
+
+
+def _listener(wanted: dict[str, str | None]) -> str:
+    """Return a preference in words."""
+    return ", ".join(
+        f"any {term}" if value is None else f"{term} {value}" for term, value in wanted.items()
     )
 
 
@@ -143,10 +158,6 @@ def signed(value: float, digits: int = 6) -> str:
 
 
 def _text(facts: Facts) -> str:
-    wanted = (
-        f"any {term}" if value is None else f"{term} {value}"
-        for term, value in facts.wanted.items()
-    )
     lines = {
         "Track": f"{facts.number} of {facts.session_length}",
         "Title": facts.title,
@@ -154,7 +165,7 @@ def _text(facts: Facts) -> str:
         "Album": facts.album or "no album",
         "Genres": facts.genres,
         "Danceability": f"{facts.danceability:g}",
-        "Listener": ", ".join(wanted),
+        "Listener": facts.listener,
     }
     if facts.action is not None:
         terms = (

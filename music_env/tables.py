@@ -1,11 +1,10 @@
-"""What the scalar and the vector environment share: the tables behind the arguments of `make`."""
+"""The tables behind MusicRec-v0: a catalogue, its encoded rows and a listener's scores."""
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
@@ -14,55 +13,81 @@ from numpy.typing import NDArray
 
 from music_env.catalogue import Catalogue
 from music_env.encoding import Encoded, encode
-from music_env.listener import Preference, Scores, default_preference, score_tracks
-from music_env.order import session_orders
+from music_env.listener import (
+    TERMS,
+    Preference,
+    Scores,
+    default_preference,
+    score_tracks,
+    wanted_terms,
+)
+from music_env.listener_models import ListenerModel, NoisyListener, ThreeWay, model_scores
+from music_env.order import session_hashes, uniform
+from music_env.outcomes import Outcomes
+from music_env.session_tables import (
+    Drawn,
+    ListenerView,
+    OverSessions,
+    SessionTables,
+    checked_length,
+    checked_tracks,
+    load_catalogue,
+)
+
+__all__ = ["OverTables", "Tables", "load_catalogue", "shared_scores"]
+
+# A stream of `session_hashes` for each purpose.
+SLIP_STREAM = 1
 
 
-@dataclass(frozen=True)
-class Tables:
-    """A catalogue, its encoded rows and a listener's scores; built once a process and shared.
-
-    Pickles as the arguments it was built from, so that a pickled environment holds a path instead
-    of a table (or the catalogue, where one was handed over as an object).
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tables(SessionTables):
+    """A catalogue, its encoded rows and a listener's scores, behind MusicRec-v0.
 
     Attributes:
-        catalogue: the tracks.
-        preference: the listener's.
+        preference: the listener's; all open where the listener is a model.
         encoded: observation space and rows.
         scores: of every track of the catalogue.
-        tracks: (n_shown,) int64 indices of the tracks that may be shown, None for all.
-        session_length: tracks in a session.
-        arguments: what `build` was called with.
+        listener: the model; None where the preference says it all.
     """
 
-    catalogue: Catalogue
     preference: Preference
     encoded: Encoded
     scores: Scores
-    tracks: NDArray[np.int64] | None
-    session_length: int
-    arguments: Mapping[str, Any] = field(repr=False)
+    listener: ListenerModel | None = None
 
     @classmethod
     def build(cls, **arguments: Any) -> Tables:
         """Return the tables for the keyword arguments of `MusicRecEnv`."""
         return _build(**arguments)
 
-    @property
-    def n_shown(self) -> int:
-        """The number of tracks that may be shown."""
-        return self.catalogue.n_tracks if self.tracks is None else len(self.tracks)
+    def draw(self, keys: NDArray[np.uint64], sessions: NDArray[np.uint64]) -> Drawn:
+        """Return what the sessions of these keys and numbers show, (n_sessions,) uint64 each."""
+        tracks = self.orders(keys, sessions)
+        # Transposed twice: the orders lie in memory a place behind the other, and so do the kinds.
+        kinds = self.scores.kinds.take(tracks.T).T
+        if self.outcomes.wrong_button:
+            slips = session_hashes(SLIP_STREAM, self.session_length, keys, sessions)
+            kinds = kinds.astype(np.int64)
+            kinds[uniform(slips) < self.outcomes.wrong_button] += 1 << self.outcomes.bits
+        return Drawn(tracks, kinds)
 
-    def orders(self, keys: NDArray[np.uint64], sessions: NDArray[np.uint64]) -> NDArray[np.int32]:
-        """Return (n_sessions, session_length) int32: the tracks that each session shows."""
-        orders = session_orders(self.n_shown, self.session_length, keys, sessions)
-        return orders if self.tracks is None else self.tracks[orders].astype(np.int32)
+    def view(self) -> ListenerView:
+        """Return what a view of a step needs."""
+        wanted = wanted_terms(self.preference)
+        if self.listener is not None and self.scores.names != TERMS:
+            wanted = dict.fromkeys(self.scores.names, "as modelled")
+        return ListenerView(
+            catalogue=self.catalogue,
+            session_length=self.session_length,
+            scores=self.scores,
+            wanted=wanted,
+            liked=self.preference.danceability,
+            listener_text=None if self.listener is None else str(self.listener),
+        )
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (dict(self.arguments), self.catalogue.checksum)
 
-
-class OverTables:
+class OverTables(OverSessions):
     """What the oracle, metrics and plots may read of an environment over `Tables`."""
 
     _tables: Tables
@@ -73,14 +98,14 @@ class OverTables:
         return self._tables
 
     @property
-    def catalogue(self) -> Catalogue:
-        """The catalogue that the tracks come from."""
-        return self._tables.catalogue
+    def preference(self) -> Preference:
+        """The listener's preference; all open where the listener is a model."""
+        return self._tables.preference
 
     @property
-    def preference(self) -> Preference:
-        """The listener's preference."""
-        return self._tables.preference
+    def listener(self) -> ListenerModel | None:
+        """The listener model, None where the preference says it all."""
+        return self._tables.listener
 
     @property
     def encoded(self) -> Encoded:
@@ -91,17 +116,6 @@ class OverTables:
     def scores(self) -> NDArray[np.float64]:
         """(n_tracks,) float64, read-only: the reward for *like* of every track of the catalogue."""
         return self._tables.scores.total
-
-    @property
-    def tracks(self) -> NDArray[np.int64]:
-        """(n_shown,) int64: the catalogue indices of the tracks that may be shown."""
-        tables = self._tables
-        return np.arange(tables.catalogue.n_tracks) if tables.tracks is None else tables.tracks
-
-    @property
-    def session_length(self) -> int:
-        """How many tracks a session shows."""
-        return self._tables.session_length
 
 
 def _build(
@@ -115,80 +129,63 @@ def _build(
     encoding_options: Mapping[str, int] | None,
     tracks: Sequence[int] | NDArray[np.int64] | None,
     session_length: int,
+    listener: ListenerModel | Preference | str | PathLike[str] | Mapping[str, Any] | None = None,
 ) -> Tables:
     arguments = {name: value for name, value in locals().items()}
     loaded = load_catalogue(catalogue)
-    if artist is None and genre is None and danceability is None:
+    model = None if listener is None else _model(listener, artist, genre, danceability, weights)
+    if model is not None:
+        inside = model.listener if isinstance(model, NoisyListener) else model
+        preference = inside.preference if isinstance(inside, ThreeWay) else Preference()
+    elif artist is None and genre is None and danceability is None:
         preference = default_preference(loaded)
     else:
         preference = Preference(artist, genre, danceability)
-    shown = None if tracks is None else _checked_tracks(tracks, loaded.n_tracks)
-    n_shown = loaded.n_tracks if shown is None else len(shown)
-    whole = isinstance(session_length, int | np.integer) and not isinstance(session_length, bool)
-    if not whole or not 1 <= session_length <= n_shown:
-        raise ValueError(
-            f"session_length must be a whole number from 1 to {n_shown}, the number of different "
-            f"tracks that can be shown, got {session_length!r}"
-        )
+    shown = checked_tracks(tracks, loaded.n_tracks)
+    if model is None:
+        scores = shared_scores(loaded, preference, tuple(weights))
+    else:
+        scores = model_scores(loaded, model)
     return Tables(
         catalogue=loaded,
         preference=preference,
         encoded=encode(loaded, encoding, encoding_options),
-        scores=_shared_scores(loaded, preference, tuple(weights)),
+        scores=scores,
+        outcomes=Outcomes(scores.names, scores.by_kind, getattr(model, "wrong_button", 0.0)),
         tracks=shown,
-        session_length=int(session_length),
+        session_length=checked_length(session_length, loaded, shown),
         arguments=arguments,
+        listener=model,
     )
 
 
-def _rebuild(arguments: dict[str, Any], checksum: str) -> Tables:
-    catalogue = load_catalogue(arguments["catalogue"])
-    if catalogue.checksum != checksum:
+def _model(
+    listener: ListenerModel | Preference | str | PathLike[str] | Mapping[str, Any],
+    artist: str | None,
+    genre: str | None,
+    danceability: tuple[float, float] | None,
+    weights: Sequence[float],
+) -> ListenerModel:
+    from music_env.listener_json import load_listener  # which few need
+
+    given = {"artist": artist, "genre": genre, "danceability": danceability}
+    also = [name for name, value in given.items() if value is not None]
+    if also or tuple(weights) != (1, 1, 1):
         raise ValueError(
-            f"the catalogue {arguments['catalogue'] or '(embedded)'} has changed since this "
-            f"environment was pickled: expected checksum {checksum}, found {catalogue.checksum}"
+            f"listener is a whole listener: leave out {', '.join(also) or 'weights'}, which a "
+            '{"model": "preference", ...} can have'
         )
-    return _build(**arguments)
-
-
-_FILES: dict[tuple[str, int, int], Catalogue] = {}
-
-
-def load_catalogue(catalogue: Catalogue | str | PathLike[str] | None) -> Catalogue:
-    """Return a catalogue as it is, the embedded one for None, or the file read once per process.
-
-    A file whose size or time of change differs from when it was read is read again.
-
-    Raises:
-        CatalogueError: if the file cannot be read as a catalogue.
-    """
-    if catalogue is None:
-        return Catalogue.default()
-    if isinstance(catalogue, Catalogue):
-        return catalogue
-    if not isinstance(catalogue, str | PathLike):
-        raise TypeError(
-            f"catalogue must be a path or a Catalogue, got {type(catalogue).__name__} "
-            "(Catalogue.from_frame makes one of a data frame)"
-        )
-    path = os.path.abspath(catalogue)
-    try:
-        status = os.stat(path)
-    except OSError:
-        return Catalogue.read(path)  # which says what is wrong
-    key = (path, status.st_size, status.st_mtime_ns)
-    if key not in _FILES:
-        _FILES[key] = Catalogue.read(path)
-    return _FILES[key]
+    return load_listener(listener)
 
 
 _SCORES: weakref.WeakKeyDictionary[Catalogue, dict[Any, Scores]] = weakref.WeakKeyDictionary()
 _SCORES_KEPT = 16  # listeners a catalogue; a population of listeners must not fill the memory
 
 
-def _shared_scores(
+def shared_scores(
     catalogue: Catalogue, preference: Preference, weights: tuple[float, ...]
 ) -> Scores:
+    """Return `score_tracks`, remembered for the last few listeners of a catalogue."""
     kept = _SCORES.setdefault(catalogue, {})
     key = (preference, weights)
     if key not in kept:
@@ -197,21 +194,3 @@ def _shared_scores(
             kept.pop(next(iter(kept)))
         kept[key] = scores
     return kept[key]
-
-
-def _checked_tracks(tracks: Sequence[int] | NDArray[np.int64], n_tracks: int) -> NDArray[np.int64]:
-    array = np.array(tracks)
-    if array.ndim != 1 or array.size == 0 or not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(
-            "tracks must be a non-empty sequence of whole numbers, got "
-            f"{type(tracks).__name__} of shape {array.shape} and dtype {array.dtype}"
-        )
-    outside = array[(array < 0) | (array >= n_tracks)]
-    if outside.size:
-        raise ValueError(f"tracks must be indices from 0 to {n_tracks - 1}, got {int(outside[0])}")
-    values, counts = np.unique(array, return_counts=True)
-    if (counts > 1).any():
-        raise ValueError(f"tracks must all be different, got {int(values[counts > 1][0])} twice")
-    array = array.astype(np.int64)
-    array.flags.writeable = False
-    return array

@@ -1,0 +1,291 @@
+"""Listener models beyond the three-way match: anything that gives every track a score.
+
+A model is an object with a method ``scores``, see `ListenerModel`. It may also have ``terms``, the
+named parts of the score, and ``wrong_button``, the probability that the listener presses the other
+button. `MusicRecEnv` takes one as ``listener=``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from music_env.catalogue import Catalogue
+from music_env.formats import FEATURES
+from music_env.labels import Labels, read_only
+from music_env.listener import Preference, Scores, score_tracks
+from music_env.naming import nearest
+
+Terms = dict[str, NDArray[np.float64]]
+
+_OCTAVE = 12.0  # pitch classes: key 11 is as near to 0 as 1 is
+
+
+@runtime_checkable
+class ListenerModel(Protocol):
+    """Gives every track a score: the reward of *like*; *dislike* earns its negative."""
+
+    def scores(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Return (n_tracks,) float64, finite: above 0 what the listener likes."""
+
+
+@dataclass(frozen=True)
+class ThreeWay:
+    """The match of MusicRec-v0 as a model, so that others can be wrapped around it.
+
+    Attributes:
+        preference: what the listener likes.
+        weights: of the terms, see `score_tracks`.
+    """
+
+    preference: Preference
+    weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def scores(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Return (n_tracks,) float64, see `score_tracks`."""
+        return score_tracks(catalogue, self.preference, self.weights).total
+
+    def terms(self, catalogue: Catalogue) -> Terms:
+        """Return the terms by name, see `score_tracks`."""
+        scores = score_tracks(catalogue, self.preference, self.weights)
+        return dict(zip(scores.names, scores.terms, strict=True))
+
+    def __str__(self) -> str:
+        return str(self.preference)
+
+
+@dataclass(frozen=True)
+class FeatureTarget:
+    """Where an audio feature is liked, with a tolerance in place of a wall.
+
+    With ``d`` the distance of a track's value to the range ``low`` to ``high`` (0 within) the term
+    is ``weight * (2 * exp(-d**2 / (2 * tolerance**2)) - 1)``: ``weight`` within the range, 0 at
+    1.18 tolerances from it, towards ``-weight`` far away. The exponential is the Gaussian
+    membership function of a fuzzy set. A tolerance of 0 is the wall of MusicRec-v0: ``weight``
+    within, ``-weight`` outside. A track whose value is missing earns 0. The key is a circle: 11 is
+    next to 0.
+
+    Attributes:
+        feature: a name of `music_env.formats.FEATURES`, which has the units.
+        low: the lowest value that is liked best.
+        high: the highest one; as ``low`` for a single value.
+        tolerance: in the feature's unit, at least 0.
+        weight: a negative one dislikes what is within the range.
+    """
+
+    feature: str
+    low: float
+    high: float
+    tolerance: float = 0.0
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.feature not in FEATURES:
+            raise ValueError(
+                f"feature must be one of {', '.join(FEATURES)}, got {self.feature!r}."
+                + nearest(str(self.feature), FEATURES)
+            )
+        for name in ("low", "high", "tolerance", "weight"):
+            _check_finite(f"{name} of the target {self.feature}", getattr(self, name))
+        if self.low > self.high:
+            raise ValueError(
+                f"low must be at most high, got {self.low} and {self.high} for {self.feature}"
+            )
+        if self.tolerance < 0:
+            raise ValueError(f"tolerance must be at least 0, got {self.tolerance}")
+
+    def term(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Return (n_tracks,) float64.
+
+        Raises:
+            ValueError: the catalogue does not have the feature.
+        """
+        if self.feature not in catalogue.features:
+            raise ValueError(
+                f"the catalogue has no {self.feature}; it has {', '.join(catalogue.features)}"
+            )
+        value = catalogue.features[self.feature]
+        distance = np.maximum(np.maximum(self.low - value, value - self.high), 0.0)
+        if self.feature == "key":
+            for turn in (-_OCTAVE, _OCTAVE):
+                moved = value + turn
+                other = np.maximum(np.maximum(self.low - moved, moved - self.high), 0.0)
+                distance = np.minimum(distance, other)
+        if self.tolerance == 0:
+            membership = (distance == 0).astype(np.float64)
+        else:
+            membership = np.exp(-0.5 * np.square(distance / self.tolerance))
+        return np.where(np.isnan(value), 0.0, self.weight * (2.0 * membership - 1.0))
+
+    def __str__(self) -> str:
+        span = f"{self.low:g}" if self.low == self.high else f"{self.low:g} to {self.high:g}"
+        return f"{self.feature} {span}" + (f" ± {self.tolerance:g}" if self.tolerance else "")
+
+
+@dataclass(frozen=True)
+class WeightedPreference:
+    """Several artists and genres, liked and disliked, and targets on audio features.
+
+    The score is ``bias`` plus the weights of those of the track's artists that are named, plus
+    those of its genres, plus the targets' terms. Its terms are ``artist``, ``genre``, one named
+    after each target's feature, and ``bias``. (``Preference(artist="A")`` is
+    ``artists={"A": 2}, bias=-1``.)
+
+    Attributes:
+        artists: artist -> weight: above 0 liked, below 0 disliked.
+        genres: genre -> weight.
+        targets: of different features.
+        bias: the score of a track of which nothing is named.
+    """
+
+    artists: Mapping[str, float] = field(default_factory=dict)
+    genres: Mapping[str, float] = field(default_factory=dict)
+    targets: Sequence[FeatureTarget] = ()
+    bias: float = 0.0
+
+    def __post_init__(self) -> None:
+        for kind, weights in (("artist", self.artists), ("genre", self.genres)):
+            for name, weight in weights.items():
+                _check_finite(f"the weight of {kind} {name!r}", weight)
+        _check_finite("bias", self.bias)
+        features = [target.feature for target in self.targets]
+        for feature in features:
+            if features.count(feature) > 1:
+                raise ValueError(f"there are several targets for {feature}, expected one")
+        if not (self.artists or self.genres or self.targets or self.bias):
+            raise ValueError("a weighted preference needs artists, genres, targets or a bias")
+
+    def terms(self, catalogue: Catalogue) -> Terms:
+        """Return the terms by name, (n_tracks,) float64 each; they add up to the score.
+
+        Raises:
+            ValueError: the catalogue lacks an artist or genre (with the nearest names) or feature.
+        """
+        terms = {
+            "artist": _weighted(catalogue.artists, self.artists),
+            "genre": _weighted(catalogue.genres, self.genres),
+        }
+        terms |= {target.feature: target.term(catalogue) for target in self.targets}
+        return {**terms, "bias": np.full(catalogue.n_tracks, float(self.bias))}
+
+    def scores(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Return (n_tracks,) float64: the sum of the terms."""
+        return added_up(self.terms(catalogue))
+
+    def __str__(self) -> str:
+        named = [
+            f"{name} {weight:+g}" for name, weight in (*self.artists.items(), *self.genres.items())
+        ]
+        return ", ".join([*named, *map(str, self.targets)]) or f"bias {self.bias:+g}"
+
+
+@dataclass(frozen=True)
+class NoisyListener:
+    """A listener who presses the wrong button now and then.
+
+    The scores are those of the listener inside. In a step, with probability ``wrong_button``, the
+    reward is that of the other button: drawn from the environment's key, the session's number and
+    the place in it, so that it is the same in the scalar and the vector environment.
+
+    Attributes:
+        listener: any model.
+        wrong_button: the probability, 0 to below 1; at 0.5 the rewards say nothing.
+    """
+
+    listener: ListenerModel
+    wrong_button: float
+
+    def __post_init__(self) -> None:
+        _check_finite("wrong_button", self.wrong_button)
+        if not 0 <= self.wrong_button < 1:
+            raise ValueError(
+                f"wrong_button must be a probability below 1, got {self.wrong_button!r}"
+            )
+        if getattr(self.listener, "wrong_button", 0):
+            raise ValueError("the listener inside is noisy already: give one probability")
+
+    def scores(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Return (n_tracks,) float64: those of the listener inside."""
+        return self.listener.scores(catalogue)
+
+    def terms(self, catalogue: Catalogue) -> Terms:
+        """Return the terms of the listener inside."""
+        return terms_of(self.listener, catalogue)
+
+    def __str__(self) -> str:
+        return f"{self.listener}, presses the wrong button with probability {self.wrong_button:g}"
+
+
+def terms_of(model: ListenerModel, catalogue: Catalogue) -> Terms:
+    """Return a model's named terms; of one that has none, its score as the term ``listener``.
+
+    Raises:
+        ValueError: they are not (n_tracks,) finite numbers.
+        TypeError: it is no model.
+    """
+    if not isinstance(model, ListenerModel):
+        raise TypeError(
+            "a listener model needs a method scores(catalogue) -> (n_tracks,) float64, got "
+            f"{model!r}"
+        )
+    terms = getattr(model, "terms", None)
+    found = {"listener": model.scores(catalogue)} if terms is None else terms(catalogue)
+    checked: Terms = {}
+    for name, values in found.items():
+        array = np.asarray(values, dtype=np.float64)
+        if array.shape != (catalogue.n_tracks,) or not np.isfinite(array).all():
+            raise ValueError(
+                f"the listener model's term {name!r} must be {catalogue.n_tracks} finite numbers, "
+                f"got shape {array.shape} with {np.count_nonzero(~np.isfinite(array))} not finite"
+            )
+        checked[name] = array
+    return checked
+
+
+def added_up(terms: Terms) -> NDArray[np.float64]:
+    """Return the sum of the terms, added one after another: as who adds them up gets it."""
+    total: NDArray[np.float64] = sum(terms.values(), start=np.zeros(1))
+    return total
+
+
+def model_scores(catalogue: Catalogue, model: ListenerModel) -> Scores:
+    """Return a model's scores as the environments take them: a kind for each track.
+
+    Raises:
+        ValueError: see `terms_of`.
+        TypeError: see `terms_of`.
+    """
+    inside = model.listener if isinstance(model, NoisyListener) else model
+    if isinstance(inside, ThreeWay):  # eight kinds, not one a track
+        return score_tracks(catalogue, inside.preference, inside.weights)
+    terms = terms_of(model, catalogue)
+    by_kind = read_only(np.stack([*terms.values(), added_up(terms)]))
+    kinds = read_only(np.arange(catalogue.n_tracks, dtype=np.int32))
+    return Scores(kinds, by_kind, read_only(by_kind[-1].copy()), tuple(terms))
+
+
+def _weighted(labels: Labels, weights: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return (n_tracks,) float64: the sum of the weights of each track's labels."""
+    of_label = np.zeros(len(labels.vocabulary))
+    for name, weight in weights.items():
+        of_label[labels.code(name)] = weight
+    return label_sums(labels, of_label)
+
+
+def label_sums(labels: Labels, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (n_tracks,) float64: the sum of ``values`` (one a label) over each track's labels."""
+    sums = np.zeros(len(labels.counts))
+    np.add.at(sums, np.repeat(np.arange(len(sums)), labels.counts), values[labels.codes])
+    return sums
+
+
+def _check_finite(what: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise ValueError(f"{what} must be a number, got {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"{what} must be a finite number, got {value!r}")
