@@ -18,12 +18,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from agents.extractors import DANCEABILITY_BINS
 from agents.training import DuelingDQNSettings, QLearningSettings, make_learner
 from agents.vec_env import GymVecEnv
-from bench.stock_dqn import StockSettings
+from bench.stock_dqn import BEST
 from music_env.tables import OverTables
 from study.checks import Values
-
-STOCK_DQN = StockSettings(3e-3, 256, 16, 1)
-"""SB3's DQN at its best: the fastest of the thirteen settings in `bench/stock_dqn.md`."""
 
 VOWPAL_WABBITS: dict[str, int | tuple[int, ...] | None] = {
     "vowpal-wabbit-no-bins": None,
@@ -75,7 +72,7 @@ def q_learning(listener: Mapping[str, Any], seed: int, *, encoding: str) -> Cont
 
 def stock_dqn(listener: Mapping[str, Any], seed: int) -> Contestant:
     """Return SB3's ``DQN("MlpPolicy")`` in the best setting that we found for it."""
-    settings = STOCK_DQN
+    settings = BEST
 
     def make() -> gym.Env[Any, Any]:
         return gym.make("MusicRec-v0", encoding=settings.encoding, **listener)
