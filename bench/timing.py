@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -36,11 +37,23 @@ class Options:
 def in_turn(ours: Measure, theirs: Measure, rounds: int) -> tuple[list[float], list[float]]:
     """Measure both sides in turn, after a round that is not counted.
 
+    Garbage is collected between the measurements, not within: as for `timeit`, else what earlier
+    benchmarks have left in memory would be searched through in the time of a later one.
+
     Returns:
         Our figures and theirs, one a round. A machine that slows down for a while slows down both.
     """
-    ours(), theirs()
-    pairs = [(ours(), theirs()) for _ in range(rounds)]
+
+    def measured(measure: Measure) -> float:
+        gc.collect()
+        gc.disable()
+        try:
+            return measure()
+        finally:
+            gc.enable()
+
+    measured(ours), measured(theirs)
+    pairs = [(measured(ours), measured(theirs)) for _ in range(rounds)]
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 

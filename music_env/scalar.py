@@ -15,7 +15,7 @@ from music_env.rendering import RENDER_MODES, StepView, checked_render_mode, ren
 from music_env.session_tables import OverSessions, SessionTables
 
 # Sessions whose orders are computed in one call: a call costs about as much for 16 as for one.
-_SESSIONS_AHEAD = 16
+_SESSIONS_AHEAD = 64
 _MAX_ORDERS_AHEAD = 8192
 
 
@@ -113,13 +113,13 @@ class SessionEnv(OverSessions, gym.Env[Any, Any]):
             gymnasium.error.ResetNeeded: before the first `reset` and after a session's end.
             gymnasium.error.InvalidAction: for an action other than 0 and 1.
         """
-        position = self._position
-        if position >= len(self._order):
+        order, position = self._order, self._position
+        if position >= len(order):
             raise gym.error.ResetNeeded(
                 "no track is shown: call reset() "
-                + ("to begin a session" if not self._order else "for the next session")
+                + ("for the next session" if order else "to begin a session")
             )
-        track = self._order[position]
+        track = order[position]
         score, reward, terms = self._outcome_of[self._kinds[position]]
         if action == 0:
             reward = 0.0 - reward  # not -reward, which would make -0.0 of 0.0
@@ -139,8 +139,8 @@ class SessionEnv(OverSessions, gym.Env[Any, Any]):
             "score": score,
             "reward_terms": terms.copy(),
         }
-        if position < len(self._order):
-            return self._observe(self._order[position]), reward, False, False, info
+        if position < len(order):
+            return self._observe(order[position]), reward, False, False, info
         info["episode_return"] = self._return
         info["episode_regret"] = self._best_return - (self._return - self._luck)
         return self._observe(track), reward, True, False, info

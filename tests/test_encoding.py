@@ -177,3 +177,13 @@ def test_errors(six: Catalogue) -> None:
         encode(six, "codes", {"n_states": 5})
     with pytest.raises(ValueError, match="whole number >= 1, got 0"):
         encode(six, "hash", {"n_states": 0})
+
+
+def test_single_rows_of_a_wide_table_equal_it_and_are_fresh(embedded: Catalogue) -> None:
+    rows = encode(embedded, "one-hot").rows
+    assert isinstance(rows, music_env.encoding._MostlyZeros)
+    for track in np.random.default_rng(1).integers(embedded.n_tracks, size=50).tolist():
+        row = rows.row(track)
+        np.testing.assert_array_equal(row, rows.table[track], strict=True)
+        row[:] = 7  # an agent's to write to
+        np.testing.assert_array_equal(rows.row(track), rows.table[track])
