@@ -54,6 +54,8 @@ SCALES: Mapping[str, tuple[float, float]] = {
 
 _GENRE_SLOTS, _ARTIST_SLOTS = 4, 6
 
+_FLOAT32 = np.dtype(np.float32)  # made once: `row` is called in every step
+
 _Array = TypeVar("_Array", bound=NDArray[Any])
 
 
@@ -96,8 +98,8 @@ class _MostlyZeros(_Table):
     """
 
     @functools.cached_property
-    def _zeros(self) -> NDArray[np.float32]:
-        return np.zeros(self.table.shape[1], dtype=np.float32)
+    def _n_columns(self) -> int:
+        return int(self.table.shape[1])
 
     @functools.cached_property
     def _others(self) -> dict[int, tuple[NDArray[np.intp], NDArray[np.float32]]]:
@@ -105,12 +107,14 @@ class _MostlyZeros(_Table):
         return {}
 
     def row(self, track: int) -> NDArray[np.float32]:
-        others = self._others.get(track)
-        if others is None:
+        try:
+            places, values = self._others[track]
+        except KeyError:
             places = np.flatnonzero(self.table[track])
-            others = self._others[track] = places, self.table[track, places]
-        row = self._zeros.copy()
-        row[others[0]] = others[1]
+            values = self.table[track, places]
+            self._others[track] = places, values
+        row = np.zeros(self._n_columns, _FLOAT32)
+        row[places] = values
         return row
 
 

@@ -77,9 +77,9 @@ class MusicRecEnv(OverTables, SessionEnv):
 
     ## Starting State
     The first track of a session. A session shows ``session_length`` different tracks in an order
-    that depends on the seed and on the number of sessions begun since (`music_env.order`); every
-    order is equally likely. The same seed gives the same sessions, in any process, here and in the
-    vector environment.
+    that depends on the seed and on the number of sessions begun since (`music_env.order`), uniform
+    as far as its tests can tell. The same seed gives the same sessions, in any process, here and
+    in the vector environment.
 
     ## Episode End
     - Termination: after the last track of the session. The terminal observation repeats it.
@@ -98,8 +98,8 @@ class MusicRecEnv(OverTables, SessionEnv):
     ```
 
     - ``catalogue``: a path (see `Catalogue.read`) or a `Catalogue`; default: the embedded one. A
-      path is read once per process. A str serialises to JSON with the spec; a `pathlib.Path` and
-      a `Catalogue` do not.
+      path is read once per process, and again if the file has changed. A str serialises to JSON
+      with the spec; a `pathlib.Path` and a `Catalogue` do not.
     - ``artist``, ``genre``, ``danceability=(lo, hi)``: the preference; a part not given is left
       open. With none of the three given the listener is the catalogue's best-represented artist's:
       that artist, that artist's most frequent genre, and the middle half of that artist's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -211,4 +212,8 @@ def checked_tracks(
         raise ValueError(f"tracks must all be different, got {int(values[counts > 1][0])} twice")
     array = array.astype(np.int64)
     array.flags.writeable = False
-    return array
+    # Environments of the same tracks share one array.
+    return _TRACKS.setdefault(array.tobytes(), array)
+
+
+_TRACKS: weakref.WeakValueDictionary[bytes, NDArray[np.int64]] = weakref.WeakValueDictionary()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -144,8 +145,10 @@ def _build(
     shown = checked_tracks(tracks, loaded.n_tracks)
     if model is None:
         scores = shared_scores(loaded, preference, tuple(weights))
+    elif isinstance(inside, ThreeWay):
+        scores = shared_scores(loaded, inside.preference, inside.weights)
     else:
-        scores = model_scores(loaded, model)
+        scores = shared_model_scores(loaded, model)
     return Tables(
         catalogue=loaded,
         preference=preference,
@@ -178,7 +181,10 @@ def _model(
     return load_listener(listener)
 
 
-_SCORES: weakref.WeakKeyDictionary[Catalogue, dict[Any, Scores]] = weakref.WeakKeyDictionary()
+# Key -> what must live as long as the key does, and the scores.
+_SCORES: weakref.WeakKeyDictionary[Catalogue, dict[Any, tuple[Any, Scores]]] = (
+    weakref.WeakKeyDictionary()
+)
 _SCORES_KEPT = 16  # listeners a catalogue; a population of listeners must not fill the memory
 
 
@@ -186,11 +192,24 @@ def shared_scores(
     catalogue: Catalogue, preference: Preference, weights: tuple[float, ...]
 ) -> Scores:
     """Return `score_tracks`, remembered for the last few listeners of a catalogue."""
+    make = functools.partial(score_tracks, catalogue, preference, weights)
+    return _remembered(catalogue, (preference, weights), None, make)
+
+
+def shared_model_scores(catalogue: Catalogue, model: ListenerModel) -> Scores:
+    """Return `model_scores`, remembered likewise for the same object if it cannot change."""
+    make = functools.partial(model_scores, catalogue, model)
+    parameters = getattr(type(model), "__dataclass_params__", None)
+    if parameters is None or not parameters.frozen:
+        return make()
+    return _remembered(catalogue, id(model), model, make)
+
+
+def _remembered(catalogue: Catalogue, key: Any, owner: Any, make: Callable[[], Scores]) -> Scores:
     kept = _SCORES.setdefault(catalogue, {})
-    key = (preference, weights)
     if key not in kept:
-        scores = score_tracks(catalogue, preference, weights)
+        scores = make()
         while len(kept) >= _SCORES_KEPT:
             kept.pop(next(iter(kept)))
-        kept[key] = scores
-    return kept[key]
+        kept[key] = owner, scores
+    return kept[key][1]

@@ -400,7 +400,9 @@ class SessionVectorEnv(OverSessions, VectorEnv[Any, Any, Any]):
         ended = self._ended.copy()
         final_rows = self._observe(self._track[ended], ended)
         final_obs = np.full(self.num_envs, None, dtype=object)
-        for i, row in zip(np.flatnonzero(ended), final_rows, strict=True):
+        # A state as a plain int, as the scalar environment observes it.
+        rows = final_rows.tolist() if final_rows.ndim == 1 else final_rows
+        for i, row in zip(np.flatnonzero(ended).tolist(), rows, strict=True):
             final_obs[i] = row
         final_info = _masked(info, ended)
         reset_info = _masked(info, ~ended)

@@ -440,3 +440,27 @@ def test_a_mapping_serialises_with_the_spec() -> None:
     env.reset(seed=3), again.reset(seed=3)
     for step in range(5):
         assert env.step(step % 2)[1:] == again.step(step % 2)[1:]
+
+
+def test_environments_of_one_listener_or_the_same_tracks_share_memory(six: Catalogue) -> None:
+    listener = WeightedPreference(genres={"rock": 1})
+    common = {"catalogue": six, "session_length": 2, "tracks": [4, 1, 2]}
+    first, second = (
+        gym.make("MusicRec-v0", listener=listener, **common).unwrapped for _ in range(2)
+    )
+    assert first.scores is second.scores and first.tracks is second.tracks
+    three_way = gym.make("MusicRec-v0", listener=ThreeWay(Preference(genre="rock")), **common)
+    plain = gym.make("MusicRec-v0", genre="rock", **common)
+    assert three_way.unwrapped.scores is plain.unwrapped.scores
+
+    class Changing:
+        value = 1.0
+
+        def scores(self, catalogue: Catalogue) -> np.ndarray:
+            return np.full(catalogue.n_tracks, self.value)
+
+    changing = Changing()
+    before = gym.make("MusicRec-v0", listener=changing, **common).unwrapped.scores
+    changing.value = -1.0
+    after = gym.make("MusicRec-v0", listener=changing, **common).unwrapped.scores
+    assert before[0] == 1 and after[0] == -1

@@ -52,6 +52,7 @@ def _assert_same_info(mine: dict[str, Any], theirs: dict[str, Any], where: str) 
             _assert_same_info(mine[name], theirs[name], place)
         elif theirs[name].dtype == object:
             for i in range(len(theirs[name])):
+                assert type(mine[name][i]) is type(theirs[name][i]), place
                 np.testing.assert_array_equal(mine[name][i], theirs[name][i], err_msg=place)
         else:
             _assert_same_arrays(mine[name], theirs[name], place)
