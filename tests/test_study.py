@@ -347,7 +347,7 @@ def test_conclusions_on_control_and_switches(tmp_path):
     assert "lies above 0 on CartPole-v1, below 0 on none" in text
     # (474.5 - 25) / (475 - 25), by hand
     assert "dueling-double-prioritized 0.999" in text
-    assert "without it, final return: not told apart from none; IQM higher by 0" in text
+    assert "without it, final return: not told apart from none; IQMs differ by 0" in text
 
 
 def test_failed_runs_are_named_and_left_out(tmp_path):
@@ -375,6 +375,17 @@ def test_a_smaller_budget_is_named_and_bounds_what_is_censored(tmp_path):
     text = report_of(tmp_path, rows)
     assert "24,000 judged tracks at most (linucb 12,000), in sessions" in text
     assert "> 12,000 [> 12,000, > 12,000], 0/20" in text and "> 24,000" not in text
+
+
+def test_a_run_or_two_support_no_conclusion(tmp_path):
+    times = {"dueling-dqn": (200, 3_000), "linucb": (300, None), "genre-only": (300, None)}
+    rows = [row for row in rows_of(times) if row["seed"] < 2]
+    text = report_of(tmp_path, rows)
+    assert (
+        "needs neither tellably fewer nor more judged tracks than linucb: median 200 against"
+        in (text)
+    )
+    assert "nan" not in text
 
 
 def test_no_report_of_nothing(tmp_path, capsys):
