@@ -125,8 +125,8 @@ def _write(results: dict[StockSettings, list[Reached]]) -> None:
         "",
         f"`python -m bench --full`. {LISTENER}. Time to relative regret {REGRETS[-1]:.1%} over the "
         'whole catalogue: `DQN("MlpPolicy")`, discount 0, a buffer of 100,000 transitions, '
-        "`DummyVecEnv`, one torch thread; everything else is SB3's default. Seconds of processor time; "
-        "median over the seeds.",
+        "`DummyVecEnv`, one torch thread; everything else is SB3's default. Seconds of processor "
+        "time; median over the seeds.",
         "",
         *markdown_table(("time", "setting", "seeds 0, 1, 2"), rows),
         "",
