@@ -10,7 +10,7 @@ import numpy as np
 from study import metrics, statistics
 from study.checks import check_grid
 from study.intervals import Statistics
-from study.learners import BASELINES, VOWPAL_WABBITS
+from study.learners import LEARNERS, SWITCHES, VOWPAL_WABBITS
 from study.metrics import REGRETS, Group, grouped, time_settled, time_to
 from study.statistics import Estimate
 from study.tasks import Row
@@ -37,6 +37,10 @@ def by_catalogue(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return found
 
 
+def _curve(grid: metrics.Floats, row: Row) -> metrics.Floats:
+    return metrics.on_grid(row["curve"]["tracks"], row["curve"]["regret"], grid)
+
+
 def _time_to(regret: float, unit: str, row: Row) -> float:
     return time_to(row["curve"], regret, unit)
 
@@ -60,7 +64,9 @@ class Regrets:
             for regret in REGRETS
             for unit in ("tracks", "seconds")
         }
-        self.learners = [name for name in self._times[0.0, "tracks"] if name not in BASELINES]
+        there = self._times[0.0, "tracks"]
+        # In the order of the study, whatever the order in which the runs ended.
+        self.learners = [name for name in (*LEARNERS, *SWITCHES) if name in there]
 
     def times(self, learner: str, regret: float, unit: str = "tracks") -> Group:
         """Return case -> (n_runs,) times to a regret, ``inf`` where it was not reached."""
@@ -88,25 +94,32 @@ class Regrets:
         return bounded(found, self.budgets[learner])
 
     def curves(self) -> dict[str, statistics.Curve]:
-        """Return learner -> its sample-efficiency curve over all listeners of the catalogue."""
-        grid = np.array(check_grid(self.budget), dtype=np.float64)
-        on_grid = grouped(
-            self.rows,
-            lambda row: metrics.on_grid(row["curve"]["tracks"], row["curve"]["regret"], grid),
-        )
-        return {
-            name: statistics.efficiency_curve(
-                list(on_grid[name].values()), grid, **self.how.arguments()
+        """Return learner -> its sample-efficiency curve over all listeners, up to its budget."""
+        found = {}
+        for name in self.learners:
+            grid = np.array(check_grid(self.budgets[name]), dtype=np.float64)
+            curves = grouped(
+                (row for row in self.rows if row["learner"] == name), partial(_curve, grid)
+            )[name]
+            found[name] = statistics.efficiency_curve(
+                list(curves.values()), grid, **self.how.arguments()
             )
-            for name in self.learners
-        }
+        return found
 
-    def best_vowpal_wabbit(self) -> str | None:
-        """Return the Vowpal Wabbit that needs the fewest tracks to 1 %, chosen in hindsight."""
+    def other_budgets(self) -> list[str]:
+        """Return which learners had another budget than the largest, in words."""
+        return [
+            f"{name} {self.budgets[name]:,}"
+            for name in self.learners
+            if self.budgets[name] != self.budget
+        ]
+
+    def best_vowpal_wabbit(self, regret: float = 0.01, unit: str = "tracks") -> str | None:
+        """Return the Vowpal Wabbit that is soonest at a regret, chosen in hindsight."""
         there = [name for name in VOWPAL_WABBITS if name in self.learners]
 
         def key(name: str) -> tuple[float, float]:
-            pooled = np.concatenate(list(self.times(name, 0.01).values()))
+            pooled = np.concatenate(list(self.times(name, regret, unit).values()))
             return float(np.median(pooled)), float(np.isinf(pooled).mean())
 
         return min(there, key=key, default=None)

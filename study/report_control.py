@@ -70,7 +70,7 @@ def control_section(rows: Sequence[Row], how: Statistics) -> list[str]:
                 chance, ("better than", "worse than", "not told apart by these runs from")
             )
             lines.append(
-                f"- {environment}, {measure}: {OURS} is {word} {STOCK}; IQM higher by "
+                f"- {environment}, {measure}: {OURS} is {word} {STOCK}; IQMs differ by "
                 f"{bounded(higher)}, higher in a run with probability {share(chance)}."
             )
     lines += ["", *_summary(verdicts), *_normalised(done, environments, how)]

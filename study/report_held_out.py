@@ -53,7 +53,8 @@ def generalisation_section(rows: Sequence[Row], how: Statistics) -> list[str]:
         if OURS in names:
             right = of(OURS, itemgetter("decision_accuracy"))
             met = "at least" if right.value >= _WANTED else "less than"
-            sure = "" if right.low < _WANTED <= right.high else ", as is its whole interval"
+            one_side = right.low >= _WANTED or right.high < _WANTED
+            sure = ", as is its whole interval" if one_side else ""
             lines += [
                 f"{OURS} is right on {met} {_WANTED * 100:.0f} % of the held-out tracks: "
                 f"{percent(right)}{sure}.",

@@ -11,7 +11,7 @@ from bench.report import markdown_table
 from study import plots, statistics
 from study.checks import EVERY, EVERY_UNTIL, ZERO_CHECKS
 from study.intervals import Statistics
-from study.learners import BASELINES
+from study.learners import BASELINES, VOWPAL_WABBITS
 from study.metrics import REGRETS
 from study.regrets import FEWER, MEDIAN_HEADINGS, OURS, REGRET_NAMES, Regrets, by_catalogue
 from study.statistics import Estimate
@@ -36,10 +36,12 @@ def regret_section(rows: Sequence[Row], how: Statistics) -> list[str]:
             f"### The {catalogue} catalogue",
             "",
             f"{found.n_tracks:,} tracks; {counted([len(cases)], 'listener')} ({'; '.join(cases)}), "
-            f"{seeds} each, {found.budget:,} judged tracks at most, in sessions of 100.",
+            f"{seeds} each, {found.budget:,} judged tracks at most"
+            + (f" ({listed(other)})" if (other := found.other_budgets()) else "")
+            + ", in sessions of 100.",
             "",
             *_tables(found),
-            *_conclusions(catalogue, found),
+            *_conclusions(found),
         ]
     return lines
 
@@ -135,7 +137,7 @@ def _middle(found: Regrets, learner: str, case: str) -> str:
     return number(middle) if np.isfinite(middle) else f"> {found.budgets[learner]:,}"
 
 
-def _conclusions(catalogue: str, found: Regrets) -> list[str]:
+def _conclusions(found: Regrets) -> list[str]:
     if OURS not in found.learners:
         return []
     best = found.best_vowpal_wabbit()
@@ -145,7 +147,7 @@ def _conclusions(catalogue: str, found: Regrets) -> list[str]:
             continue
         chance = found.sooner(other, 0.01)
         ours, theirs = found.median(OURS, 0.01), found.median(other, 0.01)
-        what = other + (", Vowpal Wabbit at its best here," if other == best else "")
+        what = other + (" (Vowpal Wabbit at its best here)" if other == best else "")
         lines.append(
             f"- To 1 % regret {OURS} needs {told_apart(chance, FEWER)} judged tracks than {what}: "
             f"median {found.shown(OURS, ours)} against {found.shown(other, theirs)}; "
@@ -158,32 +160,33 @@ def _conclusions(catalogue: str, found: Regrets) -> list[str]:
         f"{total} runs, within its budget in {ever}."
     )
     if best:
-        lines.append(_advice(catalogue, found, best))
+        lines.append(_advice(found))
     return [*lines, ""]
 
 
-def _advice(catalogue: str, found: Regrets, best: str) -> str:
-    """Say where Vowpal Wabbit at its best does better, and when to take it."""
+def _advice(found: Regrets) -> str:
+    """Say in what Vowpal Wabbit, with the bins that are best for it, does better."""
     better: list[str] = []
     worse: list[str] = []
     for regret in REGRETS:
-        for unit in ("tracks", "seconds"):
-            words = f"{_UNITS[unit]} to {REGRET_NAMES[regret]}"
-            verdict = told_apart(found.sooner(best, regret, unit), ("ours", "theirs", ""))
+        for unit, words in _UNITS.items():
+            name = found.best_vowpal_wabbit(regret, unit)
+            assert name is not None
+            what = f"{words} to {REGRET_NAMES[regret]} ({name})"
+            verdict = told_apart(found.sooner(name, regret, unit), ("ours", "theirs", ""))
             if verdict:
-                (better if verdict == "theirs" else worse).append(words)
-    ours, _ = found.reached(OURS, 0.0)
-    theirs, total = found.reached(best, 0.0)
-    if not better:
-        text = f"In nothing measured here is {best} tellably better than {OURS}"
+                (better if verdict == "theirs" else worse).append(what)
+    if better:
+        text = f"**Vowpal Wabbit is better in {listed(better)}: take it where that counts most.** "
     else:
-        text = f"**{best} is better in {listed(better)}: take it where that counts most**" + (
-            f"; {OURS} is better in {listed(worse)}" if worse else ""
-        )
+        text = f"In nothing measured here is Vowpal Wabbit tellably better than {OURS}. "
+    if worse:
+        text += f"{OURS} is better in {listed(worse)}. "
+    there = [name for name in (OURS, *VOWPAL_WABBITS) if name in found.learners]
+    reached = ["{} in {} of {} runs".format(name, *found.reached(name, 0.0)) for name in there]
     return (
-        f"- {text}. Regret 0 within the budget: {best} in {theirs} of {total} runs, {OURS} in "
-        f"{ours}. Which bins are best for Vowpal Wabbit was chosen in hindsight, by its own result "
-        f"on the {catalogue} catalogue."
+        f"- {text}Regret 0 within the budget: {listed(reached)}. For each figure the bins are "
+        "those that are best for Vowpal Wabbit, known only in hindsight."
     )
 
 
@@ -221,7 +224,7 @@ REGRET_METHOD = (
     "censored: it counts as later than all that was reached, and is shown as more than the "
     "budget; a median is one where half of the runs or more do not get there. After "
     f"{ZERO_CHECKS} checks in a row at regret 0 a run is over (only the study looks at that; the "
-    "learner does not know), and is taken to stay there. Learners have the same budget and the "
+    "learner does not know), and is taken to stay there. Learners have the "
     "default settings that they come with; SB3's DQN those of `bench/stock_dqn.md`, a search over "
     "thirteen settings."
 )

@@ -88,7 +88,7 @@ def control_ablation_section(rows: Sequence[Row], how: Statistics) -> list[str]:
             word = told_apart(chance, ("better", "worse", "not told apart from none"))
             lines.append(
                 f"- The dueling architecture against the same network without it, {measure}: "
-                f"{word}; IQM higher by {bounded(gap(with_it, without, how))}, higher in a run "
+                f"{word}; IQMs differ by {bounded(gap(with_it, without, how))}, higher in a run "
                 f"with probability {share(chance)}."
             )
         lines.append("")

@@ -28,6 +28,10 @@ Statistic = Callable[[Sequence[Floats]], Floats]
 RESAMPLES = 2_000
 """Bootstrap resamples, as in Agarwal et al. (2021), section 4.2."""
 
+MIN_RUNS = 3
+"""Runs of a task below which its resamples say nothing of what other seeds would give: of one run
+all are alike, and the interval would be a point. Ends of an interval are ``nan`` then."""
+
 LEVEL = 0.95
 """Share of the resampled values that lies between the two ends of an interval."""
 
@@ -39,7 +43,8 @@ class Estimate:
     Attributes:
         value: of the runs themselves.
         low: lower end of the interval.
-        high: upper end; either end is ``inf`` where censored runs reach that far.
+        high: upper end; either end is ``inf`` where censored runs reach that far, and ``nan``
+            where a task has fewer than `MIN_RUNS`.
         n_runs: the number of runs it is made from, over all tasks.
     """
 
@@ -127,7 +132,7 @@ def estimate(
         ValueError: if a task has no run, or there is no task.
     """
     _check(scores)
-    low, high = _ends(statistic(_resampled(scores, generator, resamples)), level)
+    low, high = _ends(statistic(_resampled(scores, generator, resamples)), level, scores)
     return Estimate(float(statistic(scores)), low, high, sum(map(len, scores)))
 
 
@@ -145,7 +150,7 @@ def improvement(
     drawn = probability_of_improvement(
         _resampled(first, generator, resamples), _resampled(second, generator, resamples)
     )
-    low, high = _ends(drawn, level)
+    low, high = _ends(drawn, level, [*first, *second])
     n_runs = sum(map(len, first)) + sum(map(len, second))
     return Estimate(float(probability_of_improvement(first, second)), low, high, n_runs)
 
@@ -167,7 +172,7 @@ def difference(
     _check(second)
     ours = statistic(_resampled(first, generator, resamples))
     theirs = statistic(_resampled(second, generator, resamples))
-    low, high = _ends(ours - theirs, level)
+    low, high = _ends(ours - theirs, level, [*first, *second])
     n_runs = sum(map(len, first)) + sum(map(len, second))
     return Estimate(float(statistic(first) - statistic(second)), low, high, n_runs)
 
@@ -235,7 +240,9 @@ def _places(n_runs: int, generator: np.random.Generator, resamples: int) -> NDAr
     return generator.integers(n_runs, size=(resamples, n_runs))
 
 
-def _ends(drawn: Floats, level: float) -> tuple[float, float]:
+def _ends(drawn: Floats, level: float, runs: Sequence[Floats]) -> tuple[float, float]:
+    if min(map(len, runs)) < MIN_RUNS:
+        return float("nan"), float("nan")
     # No interpolation: between a number and inf there is nothing to interpolate.
     low = np.quantile(drawn, (1 - level) / 2, method="lower")
     high = np.quantile(drawn, (1 + level) / 2, method="higher")

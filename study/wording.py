@@ -29,20 +29,22 @@ def bounded(found: Estimate, budget: float | None = None, unit: str = "") -> str
             return "not reached" if budget is None else f"> {budget:,.0f}"
         return number(value)
 
-    return f"{text(found.value)}{unit} [{text(found.low)}, {text(found.high)}]"
+    return text(found.value) + unit + _interval(text(found.low), text(found.high))
 
 
 def percent(found: Estimate, digits: int = 2) -> str:
     """Write a share with its interval in per cent."""
-    return (
-        f"{found.value * 100:.{digits}f} % "
-        f"[{found.low * 100:.{digits}f}, {found.high * 100:.{digits}f}]"
-    )
+    value, low, high = (f"{x * 100:.{digits}f}" for x in (found.value, found.low, found.high))
+    return f"{value} %" + _interval(low, high)
 
 
 def share(found: Estimate) -> str:
     """Write a probability with its interval."""
-    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+    return f"{found.value:.2f}" + _interval(f"{found.low:.2f}", f"{found.high:.2f}")
+
+
+def _interval(low: str, high: str) -> str:
+    return "" if low == "nan" else f" [{low}, {high}]"  # none where there are too few runs
 
 
 def told_apart(probability: Estimate, words: tuple[str, str, str]) -> str:
@@ -50,7 +52,8 @@ def told_apart(probability: Estimate, words: tuple[str, str, str]) -> str:
 
     Args:
         probability: that the first is better, with its interval.
-        words: if the interval lies above one half, if below, and if it holds one half.
+        words: if the interval lies above one half, if below, and if it holds one half or there is
+            none.
     """
     if probability.low > 0.5:
         return words[0]

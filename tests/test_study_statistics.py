@@ -59,16 +59,30 @@ def test_runs_are_drawn_within_their_task_only():
     assert (found.low, found.value, found.high) == (50, 50, 50)
 
 
-def test_small_bootstrap_equals_enumeration():
-    # Of two runs, four equally likely resamples: means 0, 1/2, 1/2, 1.
+@pytest.mark.parametrize(("level", "ends"), [(0.3, (1 / 3, 1 / 3)), (0.6, (0, 2 / 3))])
+def test_small_bootstrap_equals_enumeration(level, ends):
+    # Of the 27 equally likely resamples of 0, 0, 1 the means are 0 in 8, 1/3 in 12, 2/3 in 6.
     found = statistics.estimate(
-        statistics.mean, [np.array([0.0, 1.0])], generator=generator(), level=0.4, resamples=5_000
+        statistics.mean,
+        [np.array([0.0, 0.0, 1.0])],
+        generator=generator(),
+        level=level,
+        resamples=5_000,
     )
-    assert (found.low, found.high) == (0.5, 0.5)
-    found = statistics.estimate(
-        statistics.mean, [np.array([0.0, 1.0])], generator=generator(), level=0.6, resamples=5_000
-    )
-    assert (found.low, found.high) == (0, 1)
+    assert (found.low, found.high) == pytest.approx(ends)
+
+
+def test_of_one_or_two_runs_there_is_no_interval():
+    few, many = [np.array([1.0, 2.0])], [np.arange(10.0)]
+    assert np.isnan(statistics.estimate(statistics.iqm, few, generator=generator()).low)
+    for found in (
+        statistics.improvement(few, many, generator=generator()),
+        statistics.difference(statistics.iqm, many, few, generator=generator()),
+    ):
+        assert np.isnan([found.low, found.high]).all() and np.isfinite(found.value)
+        assert wording.told_apart(found, ("better", "worse", "unknown")) == "unknown"
+        assert wording.sign(found) == 0
+        assert "[" not in wording.share(found) + wording.bounded(found) + wording.percent(found)
 
 
 def test_interval_covers_as_often_as_it_says():
