@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from music_env.catalogue import Catalogue, CatalogueReport, row_list
 from music_env.columns import (
@@ -46,6 +47,17 @@ class Table:
     def where(self, name: str) -> str:
         """What to call a column in a message."""
         return f"{self.source}: column {self.match.columns[name]!r} ({name})"
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """The texts in some rows of a column, taken when they are first asked for."""
+
+    column: Series
+    rows: Integers
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.column.iloc[self.rows], dtype=dtype)
 
 
 def build(
@@ -126,9 +138,9 @@ def build(
             if (gaps := int(np.count_nonzero(np.isnan(values))))
         },
     )
-    kept_texts = {name: column.iloc[first] for name, column in texts.items()}
+    kept_texts: dict[str, Any] = {name: _Taken(column, first) for name, column in texts.items()}
     for name, bad in refused.items():
-        kept_texts[name] = kept_texts[name].mask(bad[first], "")
+        kept_texts[name] = texts[name].iloc[first].mask(bad[first], "")
     return Catalogue(
         texts={"track_id": track_id, **kept_texts},
         artists=labels("artists"),

@@ -18,7 +18,7 @@ from study.checks import EpisodeWatch, RegretWatch, check_grid, greedy_returns
 from study.engine import run_tasks
 from study.learners import LEARNERS, SAME_AT_DISCOUNT_0, SWITCHES, dueling_dqn, q_learning
 from study.report import write_report
-from study.suites import SUITES, listeners, run_task, tasks_of
+from study.suites import BUDGET, SUITES, listeners, run_task, tasks_of
 from study.table import appending, read_rows
 from study.tasks import Task, key_of
 
@@ -58,7 +58,7 @@ def test_all_but_the_linear_learners_have_the_same_budget():
     tasks = tasks_of("musicrec", deezer=None)
     budgets = {task.learner: task.budget for task in tasks}
     assert budgets.pop("linucb") == budgets.pop("linear-thompson") == 12_000
-    assert set(budgets.values()) == {DuelingDQNSettings().timesteps}
+    assert set(budgets.values()) == {BUDGET}
     for learner in LEARNERS:
         assert sum(task.learner == learner for task in tasks) == 5 * 10
     assert sum(task.learner == "always-dislike" for task in tasks) == 5
