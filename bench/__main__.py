@@ -21,11 +21,11 @@ from bench.timing import Options
 
 # What needs a quiet machine and an empty memory comes first.
 BENCHMARKS: tuple[Callable[[Options], Iterator[Row]], ...] = (
+    speed.reading_against_pandas,
     speed.scalar_against_cartpole,
     speed.scalar_against_sardine,
     speed.vector_against_cartpole,
     speed.vector_against_gather,
-    speed.reading_against_pandas,
     speed.importing,
     memory.replay_memory,
     memory.many_environments,
