@@ -6,6 +6,7 @@ The search is part of ``python -m bench --full``; its table is `stock_dqn.md`.
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -17,6 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from bench.regret import LISTENER, REGRETS, Reached, RegretClock
 from bench.report import machine, markdown_table
+from music_env.tables import OverTables
 
 FULL_CAP, USUAL_CAP = 600.0, 120.0
 """Seconds of learning after which a run is stopped: in the search, and in the usual benchmark."""
@@ -53,10 +55,10 @@ BEST = StockSettings(3e-3, 256, 16, 1)
 """The best in `stock_dqn.md`, run again by the usual benchmark."""
 
 
-def train_stock(
-    settings: StockSettings, listener: dict[str, Any], *, seed: int, cap: float
-) -> Reached:
-    """Train SB3's DQN until the regret is small, or for ``cap`` seconds."""
+def make_stock(
+    settings: StockSettings, listener: Mapping[str, Any], *, seed: int
+) -> tuple[DQN, OverTables]:
+    """Return SB3's untrained DQN, and what the oracle may read of its environment."""
 
     def make() -> gym.Env[Any, Any]:
         return gym.make("MusicRec-v0", encoding=settings.encoding, **listener)
@@ -73,7 +75,17 @@ def train_stock(
         seed=seed,
         device="cpu",
     )
-    clock = RegretClock(env.envs[0].unwrapped, cap=cap)  # type: ignore[arg-type]
+    tables = env.envs[0].unwrapped
+    assert isinstance(tables, OverTables)
+    return learner, tables
+
+
+def train_stock(
+    settings: StockSettings, listener: dict[str, Any], *, seed: int, cap: float
+) -> Reached:
+    """Train SB3's DQN until the regret is small, or for ``cap`` seconds."""
+    learner, tables = make_stock(settings, listener, seed=seed)
+    clock = RegretClock(tables, cap=cap)
     learner.learn(10_000_000, callback=clock, log_interval=None)  # type: ignore[arg-type]
     return clock.reached
 

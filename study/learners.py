@@ -12,13 +12,11 @@ import gymnasium as gym
 import numpy as np
 import torch as th
 from numpy.typing import NDArray
-from stable_baselines3 import DQN
-from stable_baselines3.common.vec_env import DummyVecEnv
 
 from agents.extractors import DANCEABILITY_BINS
 from agents.training import DuelingDQNSettings, QLearningSettings, make_learner
 from agents.vec_env import GymVecEnv
-from bench.stock_dqn import BEST
+from bench.stock_dqn import BEST, make_stock
 from music_env.tables import OverTables
 from study.checks import Values
 
@@ -72,31 +70,13 @@ def q_learning(listener: Mapping[str, Any], seed: int, *, encoding: str) -> Cont
 
 def stock_dqn(listener: Mapping[str, Any], seed: int) -> Contestant:
     """Return SB3's ``DQN("MlpPolicy")`` in the best setting that we found for it."""
-    settings = BEST
-
-    def make() -> gym.Env[Any, Any]:
-        return gym.make("MusicRec-v0", encoding=settings.encoding, **listener)
-
-    env = DummyVecEnv([make] * settings.n_envs)
-    learner = DQN(
-        "MlpPolicy",
-        env,
-        gamma=0.0,
-        learning_rate=settings.learning_rate,
-        batch_size=settings.batch_size,
-        train_freq=settings.train_freq,
-        buffer_size=100_000,
-        seed=seed,
-        device="cpu",
-    )
+    learner, tables = make_stock(BEST, listener, seed=seed)
 
     def values(observations: NDArray[Any]) -> NDArray[Any]:
         with th.inference_mode():
             found: NDArray[Any] = learner.q_net(th.as_tensor(observations)).numpy()
         return found
 
-    tables = env.envs[0].unwrapped
-    assert isinstance(tables, OverTables)
     return Contestant(learner, tables, values)
 
 
