@@ -57,7 +57,7 @@ def test_five_listeners_of_the_embedded_catalogue_and_none_of_an_absent_one(tmp_
 def test_all_but_the_linear_learners_have_the_same_budget():
     tasks = tasks_of("musicrec", deezer=None)
     budgets = {task.learner: task.budget for task in tasks}
-    assert budgets.pop("linucb") == budgets.pop("linear-thompson") == 12_000
+    assert budgets.pop("linucb") == budgets.pop("linear-thompson") == 6_000
     assert set(budgets.values()) == {BUDGET}
     for learner in LEARNERS:
         assert sum(task.learner == learner for task in tasks) == 5 * 10
@@ -168,7 +168,10 @@ def test_both_sides_have_the_zoos_hyperparameters():
         )
         assert learner.batch_size == 64 and learner.target_update_interval == 10
         assert learner.train_freq.frequency == 256 and learner.gradient_steps == 128
-        assert learner.exploration_final_eps == 0.04 and learner.learning_rate == 2.3e-3
+        assert learner.exploration_final_eps == 0.04
+        # a quarter with priorities, as Schaul et al. (2016) have it
+        share = 1 / 4 if isinstance(learner.replay_buffer, PrioritizedReplayBuffer) else 1
+        assert learner.learning_rate == share * 2.3e-3
     assert learner.double and learner.replay_buffer.n_steps == 3
 
 
