@@ -90,11 +90,10 @@ class NumbersExtractor(BaseFeaturesExtractor):
         n_inputs = sum(len(ends) - 1 for ends in edges) + len(sizes) * embedding_dim
         super().__init__(observation_space, hidden[-1] if hidden else n_inputs)
         self.slots, self.label_dropout = slots, label_dropout
-        self.labels = nn.ModuleList(
-            nn.Embedding(size, embedding_dim, padding_idx=0) for size in sizes
-        )
-        for embedding in self.labels:
+        embeddings = [nn.Embedding(size, embedding_dim, padding_idx=0) for size in sizes]
+        for embedding in embeddings:
             nn.init.zeros_(embedding.weight)
+        self.labels = nn.ModuleList(embeddings)
         self.column: th.Tensor
         self.low: th.Tensor
         self.width: th.Tensor

@@ -37,14 +37,14 @@ def cross_validation(task: Task) -> dict[str, Any]:
     The score is Q(like) - Q(dislike), or a probability less one half; a song is liked above 0.
     """
     found: dict[str, list[float]] = {name: [] for name in MEASURES}
+    is_untouched = untouched(_tables(task.setting).groups)
     for fold in folds_of(task.setting, task.seed, task.budget):
         scores = LEARNERS[task.learner](fold)
         mean = scores.mean(axis=0)
         liked = fold.liked[fold.test]
-        groups = _tables(task.setting).groups
         found["auc"].append(auc(mean, liked))
         found["accuracy"].append(float(((mean > 0) == liked).mean()))
-        kept = untouched(groups)[fold.test]
+        kept = is_untouched[fold.test]
         found["untouched_auc"].append(auc(mean[kept], liked[kept]))
         if len(scores) > 1:
             found["single_auc"].append(float(np.mean([auc(one, liked) for one in scores])))

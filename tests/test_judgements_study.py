@@ -198,10 +198,10 @@ def test_the_dqn_learns_what_there_is_to_learn(small_fold):
 def test_the_dqn_meets_tracks_of_its_fold_only_and_both_actions(small_fold):
     learner = trained_dqn(small_fold, SMALL, seed=1)
     buffer = learner.replay_buffer
-    met = buffer.observations[: buffer.pos].reshape(-1, small_fold.rows.shape[1])
+    met = buffer.observations[: buffer.size()].reshape(-1, small_fold.rows.shape[1])
     known = {row.tobytes() for row in small_fold.rows[small_fold.train]}
     assert {row.tobytes() for row in met} == known
-    assert 0.4 < buffer.actions[: buffer.pos].mean() < 0.6
+    assert 0.4 < buffer.actions[: buffer.size()].mean() < 0.6
 
 
 def test_a_saved_model_names_the_extractor(small_fold, tmp_path):
