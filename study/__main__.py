@@ -20,12 +20,15 @@ import tyro
 
 from bench.listeners import DEEZER
 from bench.report import ROOT, machine
+from study.judgements import JUDGEMENTS
 from study.tasks import MACHINE, Task
 
 TABLES = ROOT / "docs" / "study"
 RESULTS = ROOT / "docs" / "results.md"
 
-Suite = Literal["musicrec", "ablation", "generalisation", "control", "control-ablation"]
+Suite = Literal[
+    "musicrec", "ablation", "generalisation", "control", "control-ablation", "judgements"
+]
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Run:
         "generalisation",
         "control",
         "control-ablation",
+        "judgements",
     )
     """Which ones, in this order."""
     seeds: int = 10
@@ -56,6 +60,8 @@ class Run:
     """Processes, of one thread each."""
     deezer: Annotated[Path, tyro.conf.arg(metavar="FILE")] = DEEZER
     """The Deezer catalogue, which is not part of the project; its listeners are left out without it."""  # noqa: E501
+    judged: Annotated[Path, tyro.conf.arg(metavar="FILE")] = JUDGEMENTS
+    """Recorded judgements, which are not part of the project; without them that suite is left out."""  # noqa: E501
     tables: Annotated[Path, tyro.conf.arg(metavar="DIR")] = TABLES
     """Folder of the tables, a file for each suite."""
     progress_bar: bool = True
@@ -95,11 +101,23 @@ def run(arguments: Run) -> int:
             "out (--deezer FILE says where it is)",
             file=sys.stderr,
         )
+    chosen = arguments.suites
+    if "judgements" in chosen and not arguments.judged.is_file():
+        print(
+            f"study: {arguments.judged} is not there: the suite of recorded judgements is left out "
+            "(--judged FILE says where it is)",
+            file=sys.stderr,
+        )
+        chosen = tuple(suite for suite in chosen if suite != "judgements")
     tasks = [
         task
-        for suite in arguments.suites
+        for suite in chosen
         for task in tasks_of(
-            suite, deezer=arguments.deezer, seeds=arguments.seeds, budget=arguments.budget
+            suite,
+            deezer=arguments.deezer,
+            judged=arguments.judged,
+            seeds=arguments.seeds,
+            budget=arguments.budget,
         )
         if (not arguments.only or task.learner in arguments.only)
         and (not arguments.cases or any(part in task.case for part in arguments.cases))

@@ -14,7 +14,7 @@ from agents.training import QLearningSettings
 from bench.listeners import DEEZER, drawn_listeners
 from music_env import Preference, default_preference
 from music_env.tables import load_catalogue
-from study import control, musicrec
+from study import control, judgement_learners, judgements, musicrec
 from study.control import CONTROL, OURS, RANDOM, STOCK
 from study.learners import BASELINES, LEARNERS, SAME_AT_DISCOUNT_0, SWITCHES
 from study.tasks import Row, Task
@@ -45,6 +45,7 @@ _RUN: dict[str, Callable[[Task], dict[str, Any]]] = {
     "generalisation": musicrec.generalisation,
     "control": control.control,
     "control-ablation": control.control,
+    "judgements": judgements.cross_validation,
 }
 SUITES = tuple(_RUN)
 
@@ -114,6 +115,7 @@ def tasks_of(
     suite: str,
     *,
     deezer: Path | None = DEEZER,
+    judged: Path = judgements.JUDGEMENTS,
     seeds: int = SEEDS,
     budget: int | None = None,
 ) -> list[Task]:
@@ -122,15 +124,17 @@ def tasks_of(
     Args:
         suite: one of `SUITES`.
         deezer: the Deezer catalogue's file.
+        judged: the file of recorded judgements.
         seeds: how many, from 0.
         budget: overrides the judged tracks or steps of every learner.
     """
-    planned = {
+    planned: dict[str, Callable[[Path | None], Planned]] = {
         "musicrec": _musicrec,
         "ablation": _ablation,
         "generalisation": _generalisation,
         "control": _control,
         "control-ablation": _control_ablation,
+        "judgements": lambda _: _judgements(judged),
     }
     tasks = planned[suite](deezer)
     made = []
@@ -201,3 +205,17 @@ def _control(_: Path | None) -> Planned:
 
 def _control_ablation(_: Path | None) -> Planned:
     return [(variant, "CartPole-v1", ABLATION_STEPS, {}) for variant in SWITCHES]
+
+
+def _judgements(judged: Path) -> Planned:
+    setting = judgements.setting(judged)
+    return [
+        # Only ours learns by judging; the others are fitted to the training fold at once.
+        (
+            name,
+            judgements.CASE,
+            judgement_learners.JUDGED_TRACKS if name == judgement_learners.OURS else 0,
+            setting,
+        )
+        for name in judgement_learners.LEARNERS
+    ]
