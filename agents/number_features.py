@@ -97,10 +97,10 @@ class NumbersExtractor(BaseFeaturesExtractor):
         self.column: th.Tensor
         self.low: th.Tensor
         self.width: th.Tensor
-        column = [i for i, ends in enumerate(edges) for _ in ends[1:]]
+        columns = [i for i, ends in enumerate(edges) for _ in ends[1:]]
         low = [end for ends in edges for end in ends[:-1]]
         width = [b - a for ends in edges for a, b in pairwise(ends)]
-        self.register_buffer("column", th.tensor(column), persistent=False)
+        self.register_buffer("column", th.tensor(columns), persistent=False)
         self.register_buffer("low", th.tensor(low, dtype=th.float32), persistent=False)
         self.register_buffer("width", th.tensor(width, dtype=th.float32), persistent=False)
         layers: list[nn.Module] = []

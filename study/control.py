@@ -84,9 +84,10 @@ the whole."""
 
 PRIORITIZED_ALPHA = 0.5
 PRIORITIZED_RATE = 0.25
-"""With priorities: alpha, and the step size as a share of the zoo's. Schaul et al. (2016) divide the
-step size by 4, since what is replayed most has the largest gradients; alpha as in Rainbow (Hessel
-et al. 2018), which has both. With the zoo's step size, one of two runs on LunarLander diverged."""
+"""With priorities: alpha, and the step size as a share of the zoo's. Schaul et al. (2016) divide
+the step size by 4, since what is replayed most has the largest gradients; alpha as in Rainbow
+(Hessel et al. 2018), which has both. With the zoo's step size, one of two runs on LunarLander
+diverged."""
 
 OURS, STOCK, RANDOM = "dueling-double-prioritized", "stock-dqn", "random"
 
