@@ -97,9 +97,11 @@ class Belief:
         other = self._other + self._log_ranges
         own = np.array(list(self._seen.values())).reshape(len(seen), *other.shape)
         with np.errstate(divide="ignore"):
-            own = own + other + np.log(self._artist[seen, None] * self._genre_of_artist[seen])[
-                :, :, None
-            ]
+            own = (
+                own
+                + other
+                + np.log(self._artist[seen, None] * self._genre_of_artist[seen])[:, :, None]
+            )
         unseen = self._artist.copy()
         unseen[seen] = 0
         # A common factor, so that long histories do not vanish; only what counts has a say in it.

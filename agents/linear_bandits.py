@@ -118,6 +118,15 @@ class LinearBandit(ContextualBandit):
         self._mab.partial_fit(decisions, earned, contexts)
         self._fitted = True
 
+    def update(
+        self,
+        observations: NDArray[np.float32],
+        actions: NDArray[np.int64],
+        rewards: NDArray[np.floating[Any]],
+    ) -> None:
+        """Learn from (n,) transitions that did not come from the learner's own environment."""
+        self._update(observations, actions, rewards, None)
+
     # --- Files ------------------------------------------------------------------------------------
 
     def _get_tensors(self) -> dict[str, NDArray[Any]]:
@@ -165,6 +174,21 @@ class LinUCB(LinearBandit):
 
     def _learning_policy(self, policies: Any) -> Any:
         return policies.LinUCB(alpha=self.alpha, l2_lambda=self.l2_lambda)
+
+    def upper_bounds(self, observations: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return (n, n_actions) float64: ``x b + alpha sqrt(x A^-1 x)`` of n observations.
+
+        Those by which actions are chosen, for all observations of a catalogue at once: to choose
+        which track to show, and not only what to say of one. Before the first batch, all are equal.
+        """
+        if not self._fitted:
+            return np.zeros((len(observations), self.n_actions))
+        features = self.features.dense(observations)
+        bounds = self._estimates(observations)
+        for arm, regression in enumerate(self._regressions):
+            variance = np.einsum("nd,nd->n", features @ regression.A_inv, features)
+            bounds[:, arm] += self.alpha * np.sqrt(np.maximum(variance, 0))
+        return bounds
 
     def _indices(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         bounds = self._mab.predict_expectations(features)

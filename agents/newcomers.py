@@ -116,9 +116,7 @@ class NewcomerPrior:
         meant = 1 / (1 + np.exp((self.like_above - values.astype(np.float64)) / SOFTNESS))
         return WRONG_BUTTON + (1 - 2 * WRONG_BUTTON) * meant
 
-    def artists_of(
-        self, tracks: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def artists_of(self, tracks: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return all pairs of a track and one of its artists.
 
         Args:
@@ -135,7 +133,7 @@ class NewcomerPrior:
 
 
 def _least_positive(levels: Floats) -> float:
-    """Return the least sum of terms that is to be above 0; where they cancel it is only nearly 0."""
+    """Return the least sum of terms that is above 0, not only nearly 0 where they cancel."""
     artist, genre, danceability = levels
     sums = artist[:, None, None] + genre[:, None] + danceability
     return float(sums[sums > levels[:, MATCH].max() / 2].min())

@@ -317,9 +317,7 @@ class OnlineListener:
         }
 
     @classmethod
-    def _of(
-        cls, recommender: OnlineRecommender, snapshot: Mapping[str, Any]
-    ) -> OnlineListener:
+    def _of(cls, recommender: OnlineRecommender, snapshot: Mapping[str, Any]) -> OnlineListener:
         stated = as_preference(snapshot["stated"])
         listener = cls(recommender, stated, snapshot["unknown"], snapshot["seed"])
         listener._shown = dict.fromkeys(snapshot["shown"])
@@ -329,20 +327,15 @@ class OnlineListener:
 
     def _both(self, tracks: NDArray[np.int64]) -> tuple[Floats, Floats]:
         """Return what the policy (with the belief) and the personal model say of tracks."""
-        if self.unknown:
-            policy = self._belief.like_probabilities(tracks)
-        else:
-            policy = self._asked(tracks)
-        return policy, self._personal.like_probabilities(tracks)
+        foretell = self._belief.like_probabilities if self.unknown else self._asked
+        return foretell(tracks), self._personal.like_probabilities(tracks)
 
     def _asked(self, tracks: NDArray[np.int64]) -> Floats:
         """Return what the policy itself says of tracks: the preference is known whole."""
         recommender = self._recommender
         n_tracks = recommender.catalogue.n_tracks
         if n_tracks > MAX_CANDIDATES:
-            values = pair_values(
-                recommender.policy, recommender.encoded, self._listeners, tracks
-            )
+            values = pair_values(recommender.policy, recommender.encoded, self._listeners, tracks)
             return recommender.prior.like_probabilities(values)
         if self._by_policy is None:  # asked once: no press changes it
             values = pair_values(

@@ -69,7 +69,7 @@ class TrackKernel:
         self._squares = read_only((self._numbers**2).sum(axis=1))
         self._n_tracks = catalogue.n_tracks
         self._labels = [
-            (np.float32(weight), labels)
+            (weight, labels, read_only(np.maximum(labels.counts, 1).astype(np.float32) ** -0.5))
             for weight, labels in (
                 (self.weights.artist, catalogue.artists),
                 (self.weights.genre, catalogue.genres),
@@ -90,30 +90,29 @@ class TrackKernel:
         found += np.float32(weights.bias)
         place = np.full(self._n_tracks, -1)
         place[others] = np.arange(len(others))
-        for weight, labels in self._labels:
+        for weight, labels, lengths in self._labels:
             for row, track in zip(found, tracks.tolist(), strict=True):
-                for sharing, share in _sharing(labels, track):
+                factor = np.float32(weight) * lengths[track]
+                for sharing in _sharing(labels, track):
                     columns = place[sharing]
                     is_there = columns >= 0
-                    row[columns[is_there]] += weight * share[is_there]
+                    row[columns[is_there]] += factor * lengths[sharing[is_there]]
         return np.asarray(found)
 
     def variance(self, tracks: NDArray[np.int64]) -> Singles:
         """Return (n,) float32: the covariance of each track with itself."""
         weights = self.weights
         found = weights.linear * self._squares[tracks] + (weights.sound + weights.bias)
-        for weight, labels in self._labels:
+        for weight, labels, _ in self._labels:
             found += weight * (labels.counts[tracks] > 0)
         return np.asarray(found, dtype=np.float32)
 
 
-def _sharing(labels: Labels, track: int) -> Iterator[tuple[NDArray[np.int64], Singles]]:
-    """Yield the tracks that share each label of a track, and the cosine's part of it."""
+def _sharing(labels: Labels, track: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the tracks that have each label of a track."""
     start, tracks = labels.tracks_of
-    own = labels.codes[labels.indptr[track] : labels.indptr[track + 1]].tolist()
-    for code in own:
-        sharing = tracks[start[code] : start[code] + labels.frequency[code]]
-        yield sharing, (1 / np.sqrt(len(own) * labels.counts[sharing])).astype(np.float32)
+    for code in labels.codes[labels.indptr[track] : labels.indptr[track + 1]].tolist():
+        yield tracks[start[code] : start[code + 1]]
 
 
 class PersonalModel:

@@ -1,4 +1,4 @@
-"""What a policy for every listener makes of a preference's terms: which tracks meet them, its worth.
+"""The terms of a preference as a policy for every listener sees them: what meets each, its worth.
 
 The belief about a newcomer (`agents.belief`) weighs some hundred thousand preferences at each
 press. To ask the policy about each of them and each track would take hours; but what it learnt is a
@@ -9,7 +9,9 @@ once, about preferences that state one term alone and leave the others open, and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,7 +170,7 @@ class _Asked:
         self.policy, self.catalogue, self.encoded = policy, catalogue, encoded
         self.generator = generator
 
-    def _values(self, tracks: NDArray[np.int64], **term: NDArray[np.generic]) -> NDArray[np.float64]:
+    def _values(self, tracks: NDArray[np.int64], **term: NDArray[Any]) -> NDArray[np.float64]:
         n = len(tracks)
         listeners = Listeners(
             term.get("artist", np.full(n, OPEN)).astype(np.int64),
@@ -219,14 +221,23 @@ class _Asked:
         place = np.arange(len(of)) - np.searchsorted(of, of)
         return order[place < count], of[place < count]
 
-    def _means(self, tracks, of, n_groups, n_terms, term):  # type: ignore[no-untyped-def]
+    def _means(
+        self,
+        tracks: NDArray[np.int64],
+        of: NDArray[np.int64],
+        n_groups: int,
+        n_terms: int,
+        term: Callable[[NDArray[np.int64]], dict[str, NDArray[Any]]],
+    ) -> NDArray[np.float64]:
+        """(n_groups, n_terms): mean value of each group's tracks; NaN where it has none."""
         codes = np.repeat(np.arange(n_terms), len(tracks))
         values = self._values(np.tile(tracks, n_terms), **term(codes)).reshape(n_terms, len(tracks))
         sums = np.zeros((n_groups, n_terms))
         np.add.at(sums, of, values.T)
         counts = np.bincount(of, minlength=n_groups)[:, None]
         with np.errstate(invalid="ignore"):
-            return np.where(counts > 0, sums / counts, np.nan)
+            means: NDArray[np.float64] = np.where(counts > 0, sums / counts, np.nan)
+        return means
 
 
 def _met(values: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -20,12 +20,13 @@ import tyro
 
 from bench.listeners import DEEZER
 from bench.report import ROOT, machine
+from study.online import JUDGEMENTS
 from study.tasks import MACHINE, Task
 
 TABLES = ROOT / "docs" / "study"
 RESULTS = ROOT / "docs" / "results.md"
 
-Suite = Literal["musicrec", "ablation", "generalisation", "control", "control-ablation"]
+Suite = Literal["musicrec", "ablation", "generalisation", "control", "control-ablation", "online"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Run:
         "generalisation",
         "control",
         "control-ablation",
+        "online",
     )
     """Which ones, in this order."""
     seeds: int = 10
@@ -56,6 +58,8 @@ class Run:
     """Processes, of one thread each."""
     deezer: Annotated[Path, tyro.conf.arg(metavar="FILE")] = DEEZER
     """The Deezer catalogue, which is not part of the project; its listeners are left out without it."""  # noqa: E501
+    judged: Annotated[Path, tyro.conf.arg(metavar="FILE")] = JUDGEMENTS
+    """Recorded judgements, which are not part of the project; their listener is left out without them."""  # noqa: E501
     tables: Annotated[Path, tyro.conf.arg(metavar="DIR")] = TABLES
     """Folder of the tables, a file for each suite."""
     progress_bar: bool = True
@@ -99,7 +103,11 @@ def run(arguments: Run) -> int:
         task
         for suite in arguments.suites
         for task in tasks_of(
-            suite, deezer=arguments.deezer, seeds=arguments.seeds, budget=arguments.budget
+            suite,
+            deezer=arguments.deezer,
+            judged=arguments.judged,
+            seeds=arguments.seeds,
+            budget=arguments.budget,
         )
         if (not arguments.only or task.learner in arguments.only)
         and (not arguments.cases or any(part in task.case for part in arguments.cases))

@@ -10,13 +10,20 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from bench.report import markdown_table
-from study import plots, report_control, report_held_out, report_regret, report_switches
+from study import (
+    plots,
+    report_control,
+    report_held_out,
+    report_online,
+    report_regret,
+    report_switches,
+)
 from study.intervals import Statistics
 from study.statistics import LEVEL
 from study.table import read_rows
 from study.tasks import MACHINE, Row
 
-SUITES = ("musicrec", "ablation", "generalisation", "control", "control-ablation")
+SUITES = ("musicrec", "ablation", "generalisation", "control", "control-ablation", "online")
 
 
 def write_report(tables: Path, out: Path, *, resamples: int) -> list[Path]:
@@ -100,6 +107,9 @@ def _sections(done: dict[str, list[Row]], how: Statistics) -> tuple[list[str], d
         lines += ["## CartPole: the switches of the dueling DQN", ""]
         lines += ["![Returns against steps, by switch](results_switches.png)", ""]
         lines += report_switches.control_ablation_section(own, how)
+    if own := done.get("online"):
+        lines += ["## Online: recommending to newcomers", "", report_online.METHOD, ""]
+        lines += report_online.online_section(own, how)
     return lines, figures
 
 

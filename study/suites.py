@@ -14,7 +14,7 @@ from agents.training import QLearningSettings
 from bench.listeners import DEEZER, drawn_listeners
 from music_env import Preference, default_preference
 from music_env.tables import load_catalogue
-from study import control, musicrec
+from study import control, musicrec, online
 from study.control import CONTROL, OURS, RANDOM, STOCK
 from study.learners import BASELINES, LEARNERS, SAME_AT_DISCOUNT_0, SWITCHES
 from study.tasks import Row, Task
@@ -45,6 +45,7 @@ _RUN: dict[str, Callable[[Task], dict[str, Any]]] = {
     "generalisation": musicrec.generalisation,
     "control": control.control,
     "control-ablation": control.control,
+    "online": online.serve,
 }
 SUITES = tuple(_RUN)
 
@@ -114,6 +115,7 @@ def tasks_of(
     suite: str,
     *,
     deezer: Path | None = DEEZER,
+    judged: Path = online.JUDGEMENTS,
     seeds: int = SEEDS,
     budget: int | None = None,
 ) -> list[Task]:
@@ -122,6 +124,7 @@ def tasks_of(
     Args:
         suite: one of `SUITES`.
         deezer: the Deezer catalogue's file.
+        judged: the file of recorded judgements; left out where it is not there.
         seeds: how many, from 0.
         budget: overrides the judged tracks or steps of every learner.
     """
@@ -131,6 +134,7 @@ def tasks_of(
         "generalisation": _generalisation,
         "control": _control,
         "control-ablation": _control_ablation,
+        "online": lambda _: _online(judged),
     }
     tasks = planned[suite](deezer)
     made = []
@@ -201,3 +205,11 @@ def _control(_: Path | None) -> Planned:
 
 def _control_ablation(_: Path | None) -> Planned:
     return [(variant, "CartPole-v1", ABLATION_STEPS, {}) for variant in SWITCHES]
+
+
+def _online(judged: Path) -> Planned:
+    return [
+        (learner, case, online.PRESSES, online.setting(case, judged))
+        for case, learners_ in online.cases(judged if judged.is_file() else None).items()
+        for learner in learners_
+    ]
