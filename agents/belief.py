@@ -28,7 +28,7 @@ class Belief:
     """The posterior over one listener's preference.
 
     Args:
-        prior: shared by all listeners.
+        prior: shared by all listeners; of one who has stated a range, `NewcomerPrior.told`.
         stated: what the listener has said, (1,); `OPEN` where nothing.
         unknown: the terms left out in ``stated`` since they are not known; those left out and not
             unknown are open.
@@ -271,7 +271,7 @@ def _ranges(
     """Return (n_ranges + 1,) prior probabilities; a stated range is the nearest one."""
     ranges = np.zeros(len(terms.low) + 1)
     if not stated.any_danceability[0]:
-        ranges[terms.nearest_range(stated)[0]] = 1.0
+        ranges[terms.nearest_range(stated)[0]] = 1.0  # the very one, see `NewcomerPrior.told`
         return ranges
     ranges[-1] = open_share if "danceability" in unknown else 1.0
     ranges[:-1] = (1 - ranges[-1]) / len(terms.low)

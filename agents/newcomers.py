@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -104,6 +104,13 @@ class NewcomerPrior:
             read_only(genre),
             _least_positive(terms.levels) / 2,
         )
+
+    def told(
+        self, policy: Learner, encoded: PairEncoded, ends: tuple[float, float]
+    ) -> NewcomerPrior:
+        """Return the prior of those who prefer this range of danceability; the policy is asked."""
+        terms = self.terms.of_range(policy, self.catalogue, encoded, ends)
+        return replace(self, terms=terms)
 
     @cached_property
     def likelihood(self) -> Floats:

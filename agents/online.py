@@ -187,6 +187,11 @@ class OnlineListener:
         self._shown: dict[int, None] = {}  # in order
         self._presses: list[_Press] = []
         self._by_policy: Floats | None = None
+        self._prior = recommender.prior
+        if stated.danceability is not None:
+            self._prior = self._prior.told(
+                recommender.policy, recommender.encoded, stated.danceability
+            )
         self._learn_anew()
 
     @property
@@ -346,7 +351,7 @@ class OnlineListener:
 
     def _learn_anew(self) -> None:
         """Learn all presses, one after another, as when they came."""
-        self._belief = Belief(self._recommender.prior, self._listeners, self.unknown)
+        self._belief = Belief(self._prior, self._listeners, self.unknown)
         self._personal = PersonalModel(self._recommender.kernel)
         for press in self._presses:
             self._absorb(press.track, press.liked)

@@ -10,7 +10,7 @@ once, about preferences that state one term alone and leave the others open, and
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -99,18 +99,16 @@ class PolicyTerms:
                 (range_values, range_met),
             )
         ):
+            if values.size == 0:
+                continue  # a catalogue without genres
             known = ~np.isnan(values)
-            if not (met & known).any() or not (~met & known).any():
-                if values.size == 0:
-                    continue  # a catalogue without genres
+            met, missed = values[met & known], values[~met & known]
+            if not met.size or not missed.size or met.mean() <= missed.mean():
                 raise ValueError(
                     f"the policy does not tell tracks that meet a preferred {TERMS[term]} from "
                     "others; train it on MusicRecAnyListener-v0 of this catalogue"
                 )
-            levels[term, MATCH] = values[met & known].mean()
-            levels[term, MISS] = values[~met & known].mean()
-        if not (levels[:, MATCH] >= levels[:, MISS]).all():
-            raise ValueError(f"the policy values terms that are met less than others: {levels}")
+            levels[term, [MATCH, MISS]] = met.mean(), missed.mean()
         return cls(
             read_only(combination),
             read_only(genre_met),
@@ -120,6 +118,21 @@ class PolicyTerms:
             read_only(range_met),
             read_only(levels),
         )
+
+    def of_range(
+        self,
+        policy: Learner,
+        catalogue: Catalogue,
+        encoded: PairEncoded,
+        ends: tuple[float, float],
+        *,
+        seed: int = 0,
+    ) -> PolicyTerms:
+        """Return the same for one range of danceability alone, after asking the policy about it."""
+        low, high = (np.array([end], dtype=np.float64) for end in ends)
+        asked = _Asked(policy, catalogue, encoded, np.random.default_rng(seed))
+        met = _met(asked.ranges(self.bin_of, low, high))
+        return replace(self, low=read_only(low), high=read_only(high), range_met=read_only(met))
 
     @property
     def n_genres(self) -> int:
