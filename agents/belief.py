@@ -144,7 +144,7 @@ class _Posterior:
     @property
     def _missed(self) -> Floats:
         """(genres, ranges): an artist is preferred, and it is none of the track's."""
-        return self.genre_of_unseen[:, None] * self.other + self.own.sum(axis=0)
+        return np.asarray(self.genre_of_unseen[:, None] * self.other + self.own.sum(axis=0))
 
     @cached_property
     def _base(self) -> Floats:
@@ -153,7 +153,7 @@ class _Posterior:
         kinds = _by_kind(terms, self.left_open, like[NEUTRAL])
         kinds += _by_kind(terms, self._missed, like[MISS])
         missed = kinds[MISS, :-1].sum(axis=0) + kinds[NEUTRAL, -1]
-        return missed + terms.genre_met @ (kinds[MATCH, :-1] - kinds[MISS, :-1])
+        return np.asarray(missed + terms.genre_met @ (kinds[MATCH, :-1] - kinds[MISS, :-1]))
 
     @cached_property
     def _gains(self) -> tuple[Floats, Floats]:

@@ -83,8 +83,8 @@ class PolicyTerms:
         """
         asked = _Asked(policy, catalogue, encoded, np.random.default_rng(seed))
         levels = np.zeros((len(TERMS), 3))
-        combination, of_genres = _combinations(catalogue.genres)
-        genre_values = asked.genres(combination, len(of_genres))
+        combination, n_combinations = _combinations(catalogue.genres)
+        genre_values = asked.genres(combination, n_combinations)
         genre_met = _met(genre_values)
         bins = np.minimum(
             (catalogue.danceability * DANCEABILITY_BINS).astype(np.int64), DANCEABILITY_BINS - 1
@@ -137,13 +137,13 @@ class PolicyTerms:
     @property
     def n_genres(self) -> int:
         """Genres of the catalogue."""
-        return self.genre_met.shape[1]
+        return int(self.genre_met.shape[1])
 
     def nearest_range(self, listeners: Listeners) -> NDArray[np.int64]:
         """Return (n,) int64: of (n,) listeners' ranges the nearest that was asked about."""
         distance = np.abs(self.low - listeners.low[:, None])
         distance += np.abs(self.high - listeners.high[:, None])
-        return distance.argmin(axis=1)
+        return np.asarray(distance.argmin(axis=1), dtype=np.int64)
 
     def values(
         self, catalogue: Catalogue, listeners: Listeners, tracks: NDArray[np.int64]
@@ -167,7 +167,7 @@ class PolicyTerms:
         met = self.range_met[self.bin_of[tracks], self.nearest_range(listeners)]
         danceability = np.where(listeners.any_danceability, NEUTRAL, np.where(met, MATCH, MISS))
         kinds = (artist, genre, danceability)
-        return np.sum([self.levels[i][kind] for i, kind in enumerate(kinds)], axis=0)
+        return np.asarray(np.sum([self.levels[i][kind] for i, kind in enumerate(kinds)], axis=0))
 
 
 class _Asked:
@@ -257,12 +257,12 @@ def _met(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.nan_to_num(values, nan=-1.0) > 0
 
 
-def _combinations(labels: Labels) -> tuple[NDArray[np.int64], list[bytes]]:
-    """Return each track's combination of labels, and the combinations."""
+def _combinations(labels: Labels) -> tuple[NDArray[np.int64], int]:
+    """Return each track's combination of labels, and the number of combinations."""
     number: dict[tuple[int, ...], int] = {}
     of_track = np.empty(len(labels.counts), dtype=np.int64)
     codes, ends = labels.codes.tolist(), labels.indptr.tolist()
     for track in range(len(of_track)):
         key = tuple(sorted(codes[ends[track] : ends[track + 1]]))
         of_track[track] = number.setdefault(key, len(number))
-    return of_track, list(number)
+    return of_track, len(number)

@@ -47,7 +47,8 @@ ORDERS = 5
 
 WRONG_BUTTON = 0.1
 
-NOTHING, STATED, NOISY = "nothing stated", "preference stated", "nothing stated, 10 % wrong buttons"
+NOTHING, STATED = "nothing stated", "preference stated"
+NOISY = "one press in ten wrong, nothing stated"
 SIMULATED = "newcomers, embedded catalogue: "
 REAL = "a real listener, 2,017 judgements: nothing stated"
 

@@ -128,7 +128,7 @@ def tasks_of(
         seeds: how many, from 0.
         budget: overrides the judged tracks or steps of every learner.
     """
-    planned = {
+    planned: dict[str, Callable[[Path | None], Planned]] = {
         "musicrec": _musicrec,
         "ablation": _ablation,
         "generalisation": _generalisation,
