@@ -37,20 +37,16 @@ class Belief:
     def __init__(self, prior: NewcomerPrior, stated: Listeners, unknown: Collection[str]) -> None:
         self._prior = prior
         self._artist, artist_open = _artists(prior, stated, unknown)
-        genre_of_artist, genre, genre_open = _genres(prior, stated, unknown)
+        self._genres = _Genres.of(prior, stated, unknown)
         ranges = _ranges(prior.terms, stated, unknown, float(prior.open_share[2]))
         if stated.genre[0] != OPEN and artist_open < 1 and stated.artist[0] == OPEN:
             # A stated genre says something about the artist.
             self._artist = self._artist * prior.genre_of_artist[:, stated.genre[0]]
             self._artist *= (1 - artist_open) / self._artist.sum()
-        # (n_artists, n_genres + 1) and (n_ranges + 1,), the last is open.
-        self._genre_of_artist = _with_open(genre_of_artist, genre_open)
         with np.errstate(divide="ignore"):
             self._log_ranges = np.log(ranges)
             self._open = (
-                np.log(artist_open)
-                + np.log(_with_open(genre[None], genre_open)[0])[:, None]
-                + self._log_ranges
+                np.log(artist_open) + np.log(self._genres.of_no_artist)[:, None] + self._log_ranges
             )  # (n_genres + 1, n_ranges + 1): of listeners who leave the artist open
         self._open[-1, -1] = -np.inf  # nobody of the population leaves all three open
         # Log-likelihoods of the judgements: of all other artists' listeners; and what is added to
@@ -100,7 +96,7 @@ class Belief:
             own = (
                 own
                 + other
-                + np.log(self._artist[seen, None] * self._genre_of_artist[seen])[:, :, None]
+                + np.log(self._artist[seen, None] * self._genres.of_artists(seen))[:, :, None]
             )
         unseen = self._artist.copy()
         unseen[seen] = 0
@@ -111,7 +107,7 @@ class Belief:
             left_open, other, own = (np.exp(x - peak) for x in (self._open, other, own))
         if not unseen.any():
             other = np.zeros_like(other)
-        genre_of_unseen = unseen @ self._genre_of_artist
+        genre_of_unseen = self._genres.of_all(unseen)
         total = left_open.sum() + (genre_of_unseen @ other).sum() + own.sum()
         return _Posterior(
             self._prior,
@@ -120,9 +116,45 @@ class Belief:
             seen,
             own / total,
             unseen,
-            self._genre_of_artist,
+            self._genres,
             genre_of_unseen,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Genres:
+    """The prior of the genre, given the artist; the entry behind the genres is for open.
+
+    The table is shared by all listeners, so that none needs room for all artists.
+    """
+
+    table: Floats | None  # (n_artists, n_genres) of who prefers a genre; None: it is stated
+    is_open: float
+    of_no_artist: Floats  # (n_genres + 1,): the artist is open; or the stated genre
+
+    @classmethod
+    def of(cls, prior: NewcomerPrior, stated: Listeners, unknown: Collection[str]) -> _Genres:
+        if stated.genre[0] != OPEN:
+            certain = np.zeros(len(prior.genre) + 1)
+            certain[stated.genre[0]] = 1.0
+            return cls(None, 0.0, certain)
+        is_open = float(prior.open_share[1]) if "genre" in unknown else 1.0
+        of_no_artist = np.append(prior.genre * (1 - is_open), is_open)
+        return cls(prior.genre_of_artist, is_open, of_no_artist)
+
+    def of_artists(self, artists: NDArray[np.int64]) -> Floats:
+        """Return (n, n_genres + 1) of (n,) artists."""
+        if self.table is None:
+            return np.broadcast_to(self.of_no_artist, (len(artists), len(self.of_no_artist)))
+        named = self.table[artists] * (1 - self.is_open)
+        return np.column_stack([named, np.full(len(named), self.is_open)])
+
+    def of_all(self, weights: Floats) -> Floats:
+        """Return (n_genres + 1,): the sum over all artists, weighted by (n_artists,)."""
+        total = weights.sum()
+        if self.table is None:
+            return np.asarray(total * self.of_no_artist)
+        return np.append(weights @ self.table * (1 - self.is_open), total * self.is_open)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,8 +170,8 @@ class _Posterior:
     seen: NDArray[np.int64]  # (n_seen,) artists
     own: Floats  # (n_seen, genres, ranges): the artist is a seen one
     unseen: Floats  # (n_artists,) prior, 0 for seen ones
-    genre_of_artist: Floats  # (n_artists, genres)
-    genre_of_unseen: Floats  # (genres,): unseen @ genre_of_artist
+    genres: _Genres
+    genre_of_unseen: Floats  # (genres,) probability of each, with an unseen artist
 
     @property
     def _missed(self) -> Floats:
@@ -183,7 +215,7 @@ class _Posterior:
 
         pairs = np.flatnonzero((place < 0) & (self.unseen[artist] > 0))
         kind, danceability = self._kinds(tracks[row[pairs]])
-        gain = unseen_gain[kind, genres, danceability] * self.genre_of_artist[artist[pairs]]
+        gain = unseen_gain[kind, genres, danceability] * self.genres.of_artists(artist[pairs])
         gain *= self.unseen[artist[pairs], None]
         like += np.bincount(row[pairs], weights=gain.sum(axis=1), minlength=len(tracks))
 
@@ -197,7 +229,7 @@ class _Posterior:
         """Return (3,) float64, see `Belief.expected_terms`."""
         _, artists = self.prior.artists_of(np.array([track]))
         named = 1 - float(self.left_open.sum())
-        unseen = self.unseen[artists] @ self.genre_of_artist[artists] @ self.other.sum(axis=1)
+        unseen = self.unseen[artists] @ self.genres.of_artists(artists) @ self.other.sum(axis=1)
         place = self._place[artists]
         met = float(unseen + self.own[place[place >= 0]].sum())
         all_artists = self.left_open + self._missed
@@ -253,18 +285,6 @@ def _artists(
     return prior.artist * (1 - is_open), is_open
 
 
-def _genres(
-    prior: NewcomerPrior, stated: Listeners, unknown: Collection[str]
-) -> tuple[Floats, Floats, float]:
-    """Return the genre's prior by artist and of no artist, and that of leaving it open."""
-    if stated.genre[0] != OPEN:
-        certain = np.zeros_like(prior.genre)
-        certain[stated.genre[0]] = 1.0
-        return np.broadcast_to(certain, prior.genre_of_artist.shape), certain, 0.0
-    is_open = float(prior.open_share[1]) if "genre" in unknown else 1.0
-    return prior.genre_of_artist, prior.genre, is_open
-
-
 def _ranges(
     terms: PolicyTerms, stated: Listeners, unknown: Collection[str], open_share: float
 ) -> Floats:
@@ -276,7 +296,3 @@ def _ranges(
     ranges[-1] = open_share if "danceability" in unknown else 1.0
     ranges[:-1] = (1 - ranges[-1]) / len(terms.low)
     return ranges
-
-
-def _with_open(named: Floats, is_open: float) -> Floats:
-    return np.column_stack([named * (1 - is_open), np.full(len(named), is_open)])

@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 from agents.belief import Belief
 from agents.newcomers import NewcomerPrior
 from agents.personal_model import PersonalModel, TrackKernel
-from agents.track_values import Learner, pair_values
+from agents.track_values import CHUNK, Learner, pair_values
 from music_env.catalogue import Catalogue
 from music_env.listener import TERMS, Preference
 from music_env.listeners import Listeners, Wanted, as_preference
+from music_env.metrics import top_k
 from music_env.pairs import PairEncoded
 from music_env.population import Population
 
@@ -287,6 +288,24 @@ class OnlineListener:
         """Return (n,) float64: the probability that each of (n,) tracks is liked."""
         policy, personal = self._both(np.asarray(tracks, dtype=np.int64))
         return self.policy_weight * policy + (1 - self.policy_weight) * personal
+
+    def shortlist(self, k: int = MAX_CANDIDATES) -> NDArray[np.int64]:
+        """Return the ``k`` tracks not shown yet that are most likely to be liked, best first.
+
+        Of the whole catalogue, valued part by part: for a large one something to do in the
+        background, whose result is handed to `next_track` from then on.
+
+        Returns:
+            (k,) int64, fewer where there are fewer.
+        """
+        is_new = np.ones(self._recommender.catalogue.n_tracks, dtype=np.bool_)
+        is_new[list(self._shown)] = False
+        tracks = np.flatnonzero(is_new)
+        parts = [
+            self.like_probabilities(tracks[start : start + CHUNK])
+            for start in range(0, len(tracks), CHUNK)
+        ]
+        return tracks[top_k(np.concatenate(parts), k)] if parts else tracks
 
     def expectation(self, track: int) -> Expectation:
         """Return what is expected of a track, and why."""

@@ -130,6 +130,7 @@ class UpperBounds:
             autoreset_mode="SameStep",
             catalogue=catalogue,
             encoding="codes",
+            session_length=1,  # it is never stepped: the learner reads its spaces
         )
         self._learner = LinUCB(GymVecEnv(env), batch_size=1, seed=seed)
         encoded = encode(catalogue, "codes")

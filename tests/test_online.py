@@ -457,6 +457,23 @@ def test_of_a_larger_catalogue_it_takes_a_shortlist(
     assert policy.n_asked - before <= 50
 
 
+def test_the_shortlist_is_the_best_of_the_whole_catalogue(
+    large: OnlineRecommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newcomer = large.newcomer(seed=6)
+    for _ in range(3):
+        track = newcomer.next_track()
+        assert track is not None
+        newcomer.feedback(track, True)
+    monkeypatch.setattr("agents.online.CHUNK", 1_000)
+    likely = newcomer.like_probabilities(np.arange(large.catalogue.n_tracks))
+    likely[list(newcomer.shown)] = -1
+    best = newcomer.shortlist(40)
+    assert not set(best.tolist()) & set(newcomer.shown)
+    # Sums of a matrix product may differ by rounding with the number of its rows.
+    np.testing.assert_allclose(likely[best], np.sort(likely)[::-1][:40], rtol=1e-5)
+
+
 def test_a_catalogue_without_genres_can_be_served() -> None:
     import pandas as pd
 
