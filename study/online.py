@@ -32,8 +32,8 @@ JUDGEMENTS = ROOT.parent / "shared" / "data" / "geomack_song_attributes_likes.cs
 PRESSES = 50
 """Recommendations to each newcomer."""
 
-FIRST = (20, 50)
-"""Of how many recommendations the liked share is reported."""
+FIRST = (1, 5, 20, 50)
+"""Of how many recommendations the liked share is reported; 20 and 50 are what is asked for."""
 
 NEWCOMERS = 40
 """Simulated newcomers a seed."""

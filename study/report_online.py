@@ -43,7 +43,7 @@ def online_section(rows: Sequence[Row], how: Statistics) -> list[str]:
             cells = [percent(_mean(values, how), 1) for values in shares]
             milliseconds = float(np.median([row["press_ms"] for row in mine]))
             table.append((name, str(len(shares[0])), *cells, f"{milliseconds:.1f}"))
-        heads = (f"liked of the first {count}" for count in FIRST)
+        heads = (f"liked of the first {count}" if count > 1 else "first liked" for count in FIRST)
         lines += [f"### {case[:1].upper()}{case[1:]}", ""]
         lines += markdown_table(("recommender", "persons", *heads, "a press [ms]"), table)
         lines += ["", *_compared(own, names, how)]
@@ -67,10 +67,14 @@ def _compared(rows: Sequence[Row], names: Sequence[str], how: Statistics) -> lis
         parts = [f"{words[s]} {listed(found)}" for s, found in better.items() if found]
         if parts:
             lines += [
-                f"Of the first {count}, {OURS} is {'; '.join(parts)} (percentage points).",
+                f"{_of_first(count)}, {OURS} is {'; '.join(parts)} (percentage points).",
                 "",
             ]
     return lines
+
+
+def _of_first(count: int) -> str:
+    return f"Of the first {count}" if count > 1 else "With the first one"
 
 
 def _difference(rows: Sequence[Row], other: str, count: int, how: Statistics) -> Estimate:

@@ -115,8 +115,7 @@ def rows_of(shares: dict[str, list[float]]) -> list[dict[str, Any]]:
                     "seed": seed,
                     "budget": 50,
                     "status": "done",
-                    "first_20": own,
-                    "first_50": own,
+                    **{f"first_{count}": own for count in online.FIRST},
                     "press_ms": 3.0,
                     **({"agreement": 0.99 + seed / 200} if learner == OURS else {}),
                 }
