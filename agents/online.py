@@ -226,7 +226,9 @@ class OnlineListener:
             ValueError: a candidate is no track.
         """
         # A function of what a snapshot holds: no state of a generator has to be kept.
-        generator = np.random.default_rng((self._seed, len(self._shown)))
+        generator = np.random.default_rng(
+            np.random.SeedSequence(self._seed, spawn_key=(len(self._shown),))
+        )
         n_tracks = self._recommender.catalogue.n_tracks
         is_new = np.ones(n_tracks, dtype=np.bool_)
         is_new[list(self._shown)] = False

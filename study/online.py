@@ -52,6 +52,8 @@ NOISY = "one press in ten wrong, nothing stated"
 SIMULATED = "newcomers, embedded catalogue: "
 REAL = "a real listener, 2,017 judgements: nothing stated"
 
+_SLIPS = 1  # beside a newcomer's seed: the draw of the wrong presses is one of its own
+
 TIMESTEPS = 32_000
 """Tracks that the policy for every listener judges in its training, seven seconds."""
 
@@ -78,9 +80,9 @@ def serve(task: Task) -> dict[str, Any]:
     shares: dict[str, list[float]] = {f"first_{count}": [] for count in FIRST}
     milliseconds: list[float] = []
     for newcomer in _newcomers(task):
-        wrong = np.random.default_rng((newcomer.seed, 1)).random(task.budget) < (
-            WRONG_BUTTON if task.case.endswith(NOISY) else 0.0
-        )
+        slip_share = WRONG_BUTTON if task.case.endswith(NOISY) else 0.0
+        generator = np.random.default_rng([newcomer.seed, _SLIPS])
+        wrong = generator.random(task.budget) < slip_share
         recommending = MEET[task.learner](newcomer, recommender)
         liked = []
         for slip in wrong.tolist():
