@@ -7,11 +7,12 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from agents.policy_terms import MATCH, PolicyTerms
-from agents.track_values import Learner
+from agents.values import Learner
 from music_env.catalogue import Catalogue
-from music_env.labels import read_only
+from music_env.labels import Labels, read_only
 from music_env.listeners import OPEN, Listeners
 from music_env.pairs import PairEncoded
 
@@ -154,11 +155,9 @@ def _genres(catalogue: Catalogue, population: Listeners) -> tuple[Floats, Floats
     artists, genres = catalogue.artists, catalogue.genres
     n_genres = len(genres.vocabulary)
     any_genre = 1 / max(1, n_genres)
-    track = np.repeat(np.arange(catalogue.n_tracks), genres.counts)
-    by_track = np.zeros((catalogue.n_tracks, n_genres))
-    by_track[track, genres.codes] = 1 / genres.counts[track]
-    of_artist = np.zeros((len(artists.vocabulary), n_genres))
-    np.add.at(of_artist, artists.codes, np.repeat(by_track, artists.counts, axis=0))
+    share_of_label = np.repeat(1 / np.maximum(genres.counts, 1), genres.counts)
+    by_track = _sparse(genres, share_of_label)
+    of_artist = (_sparse(artists, np.ones(len(artists.codes))).T @ by_track).toarray()
     totals = of_artist.sum(axis=1, keepdims=True)
     of_artist = np.where(totals > 0, of_artist / np.where(totals > 0, totals, 1), any_genre)
     both = (population.artist != OPEN) & (population.genre != OPEN)
@@ -169,3 +168,9 @@ def _genres(catalogue: Catalogue, population: Listeners) -> tuple[Floats, Floats
     alone = population.genre[(population.artist == OPEN) & (population.genre != OPEN)]
     counts = np.bincount(alone, minlength=n_genres) + 1.0
     return (1 - share) * of_artist + share * any_genre, counts / counts.sum()
+
+
+def _sparse(labels: Labels, values: Floats) -> sparse.csr_array:
+    """Return (n_tracks, n_labels) with a value for each label of a track."""
+    shape = (len(labels.counts), len(labels.vocabulary))
+    return sparse.csr_array((values, labels.codes, labels.indptr), shape=shape)

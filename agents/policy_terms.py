@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.track_values import Learner, pair_values
+from agents.values import Learner, pair_values
 from music_env.catalogue import Catalogue
 from music_env.labels import Labels, read_only
 from music_env.listener import TERMS

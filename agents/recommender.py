@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.online import OnlineListener, OnlineRecommender
-from agents.track_values import CHUNK, Learner, pair_values, track_values
+from agents.online import OnlineRecommender
+from agents.online_listener import Expectation, OnlineListener
+from agents.values import CHUNK, Learner, pair_values, track_values
 from music_env.encoding import Encoded
 from music_env.metrics import top_k
 
 __all__ = [
     "CHUNK",
+    "Expectation",
     "Learner",
     "OnlineListener",
     "OnlineRecommender",

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from agents.dueling_dqn import DuelingDQN
 from agents.online import OnlineRecommender
-from agents.track_values import pair_values
 from agents.two_tower import TwoTowerExtractor
+from agents.values import pair_values
 from agents.vec_env import GymVecEnv
 from bench.report import ROOT
 from music_env import Catalogue

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from agents.baselines import popularity_of
 from agents.linear_bandits import LinUCB
-from agents.online import OnlineListener, OnlineRecommender
+from agents.online import OnlineRecommender
+from agents.online_listener import OnlineListener
 from agents.tabular import q_learning_update
 from agents.training import QLearningSettings
 from agents.vec_env import GymVecEnv

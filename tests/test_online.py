@@ -11,7 +11,8 @@ import pytest
 
 from agents.belief import Belief
 from agents.newcomers import NewcomerPrior
-from agents.online import POLICY_WEIGHT, SWITCHING, OnlineRecommender
+from agents.online import OnlineRecommender
+from agents.online_listener import POLICY_WEIGHT, SWITCHING
 from agents.personal_model import MAX_JUDGED, KernelWeights, PersonalModel, TrackKernel
 from agents.policy_terms import MATCH, MISS, NEUTRAL
 from agents.recommender import OnlineRecommender as FromRecommender
@@ -441,7 +442,7 @@ def test_a_press_does_not_ask_the_policy(large: OnlineRecommender) -> None:
 def test_of_a_larger_catalogue_it_takes_a_shortlist(
     large: OnlineRecommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agents.online.MAX_CANDIDATES", 50)
+    monkeypatch.setattr("agents.online_listener.MAX_CANDIDATES", 50)
     valued = []
     newcomer = large.newcomer(seed=4)
     monkeypatch.setattr(
@@ -465,7 +466,7 @@ def test_the_shortlist_is_the_best_of_the_whole_catalogue(
         track = newcomer.next_track()
         assert track is not None
         newcomer.feedback(track, True)
-    monkeypatch.setattr("agents.online.CHUNK", 1_000)
+    monkeypatch.setattr("agents.online_listener.CHUNK", 1_000)
     likely = newcomer.like_probabilities(np.arange(large.catalogue.n_tracks))
     likely[list(newcomer.shown)] = -1
     best = newcomer.shortlist(40)
