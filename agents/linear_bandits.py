@@ -175,20 +175,18 @@ class LinUCB(LinearBandit):
     def _learning_policy(self, policies: Any) -> Any:
         return policies.LinUCB(alpha=self.alpha, l2_lambda=self.l2_lambda)
 
-    def upper_bounds(self, observations: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return (n, n_actions) float64: ``x b + alpha sqrt(x A^-1 x)`` of n observations.
+    def upper_bounds(self, observations: NDArray[np.float32], action: int) -> NDArray[np.float64]:
+        """Return (n,) float64: an action's ``x b + alpha sqrt(x A^-1 x)`` in n observations.
 
-        Those by which actions are chosen, for all observations of a catalogue at once: to choose
-        which track to show, and not only what to say of one. Before the first batch, all are equal.
+        By these the action is chosen; here for all observations of a catalogue at once, to choose
+        which track to show, and not only what to say of one. All 0 before the first batch.
         """
         if not self._fitted:
-            return np.zeros((len(observations), self.n_actions))
-        features = self.features.dense(observations)
-        bounds = self._estimates(observations)
-        for arm, regression in enumerate(self._regressions):
-            variance = np.einsum("nd,nd->n", features @ regression.A_inv, features)
-            bounds[:, arm] += self.alpha * np.sqrt(np.maximum(variance, 0))
-        return bounds
+            return np.zeros(len(observations))
+        features, regression = self.features.dense(observations), self._regressions[action]
+        variance = np.einsum("nd,nd->n", features @ regression.A_inv, features)
+        bounds = features @ regression.beta + self.alpha * np.sqrt(np.maximum(variance, 0))
+        return np.asarray(bounds)
 
     def _indices(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         bounds = self._mab.predict_expectations(features)

@@ -27,7 +27,9 @@ MAX_CANDIDATES = 20_000
 given. Valuing as many takes some tens of milliseconds."""
 
 POLICY_WEIGHT = 0.75
-"""Of the belief against the personal model before the first press. Tuned by us."""
+"""Of the belief against the personal model before the first press. Chosen by us: for people as in
+the population the personal model then makes no difference that we could measure, and it is soon
+heard for others."""
 
 SWITCHING = 0.02
 """Share of the weights that moves back towards the start at each press, so that a model that was
@@ -128,7 +130,8 @@ class OnlineListener:
 
         Returns:
             The index of the track most likely to be liked among those not shown yet; None where
-            none is left.
+            none is left. Neither optimism (a deviation of the personal model added) nor looking
+            one press ahead was better, measured on one real and on 20 simulated listeners.
 
         Raises:
             ValueError: a candidate is no track.

@@ -140,7 +140,7 @@ class UpperBounds:
 
     def next_track(self) -> int:
         """Return the new track of the highest bound."""
-        return self._shown.best(self._learner.upper_bounds(self._observations)[:, Action.LIKE])
+        return self._shown.best(self._learner.upper_bounds(self._observations, Action.LIKE))
 
     def feedback(self, track: int, liked: bool) -> None:
         """Update the regression."""

@@ -96,10 +96,10 @@ def test_upper_bounds_are_those_by_which_linucb_chooses(six: Catalogue) -> None:
     for track in range(4):
         learner.feedback(track, track % 2 == 0)
     inner, observations = learner._learner, learner._observations
-    bounds = inner.upper_bounds(observations)
+    bounds = inner.upper_bounds(observations, 1)
     wanted = inner._indices(inner.features.dense(observations))
     # mabwiser says nothing of an action that was never taken: only "like" was.
-    np.testing.assert_allclose(bounds[:, 1], wanted[:, 1], rtol=1e-9)
+    np.testing.assert_allclose(bounds, wanted[:, 1], rtol=1e-9)
     assert learner.next_track() == int(wanted[:, 1].argmax())
 
 
