@@ -9,7 +9,7 @@ from agents.linear_bandits import LinearThompson, LinUCB
 from agents.logistic_regression import OnlineLogisticRegression
 from agents.policies import DuelingDQNPolicy, DuelingMultiInputPolicy
 from agents.q_learning import QLearning
-from agents.recommender import recommend, track_values
+from agents.recommender import OnlineListener, OnlineRecommender, recommend, track_values
 from agents.replay import PrioritizedReplayBuffer
 from agents.runs import Run, RunError, load_run
 from agents.vec_env import GymVecEnv
@@ -22,7 +22,9 @@ __all__ = [
     "GymVecEnv",
     "LinUCB",
     "LinearThompson",
+    "OnlineListener",
     "OnlineLogisticRegression",
+    "OnlineRecommender",
     "PrioritizedReplayBuffer",
     "QLearning",
     "Run",

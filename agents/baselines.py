@@ -33,7 +33,7 @@ def baselines(tables: Tables, *, seed: int = 0) -> list[TrackPolicy]:
         TrackPolicy("always like", lambda: same, np.ones(n_tracks, dtype=np.bool_)),
         TrackPolicy("always dislike", lambda: same, np.zeros(n_tracks, dtype=np.bool_)),
     ]
-    popularity = _popularity(tables.catalogue)
+    popularity = popularity_of(tables.catalogue)
     if popularity is not None:
         likes = popularity > np.median(popularity)
         policies.append(TrackPolicy("popularity", lambda: popularity, likes))
@@ -45,7 +45,8 @@ def baselines(tables: Tables, *, seed: int = 0) -> list[TrackPolicy]:
     return policies
 
 
-def _popularity(catalogue: Catalogue) -> np.ndarray | None:
+def popularity_of(catalogue: Catalogue) -> np.ndarray | None:
+    """Return (n_tracks,) how popular tracks are; None where the catalogue does not say."""
     for name in _POPULARITY:
         if name in catalogue.features:
             return np.nan_to_num(catalogue.features[name], nan=-1.0)  # unknown: least popular

@@ -118,6 +118,15 @@ class LinearBandit(ContextualBandit):
         self._mab.partial_fit(decisions, earned, contexts)
         self._fitted = True
 
+    def update(
+        self,
+        observations: NDArray[np.float32],
+        actions: NDArray[np.int64],
+        rewards: NDArray[np.floating[Any]],
+    ) -> None:
+        """Learn from (n,) transitions that did not come from the learner's own environment."""
+        self._update(observations, actions, rewards, None)
+
     # --- Files ------------------------------------------------------------------------------------
 
     def _get_tensors(self) -> dict[str, NDArray[Any]]:
@@ -165,6 +174,19 @@ class LinUCB(LinearBandit):
 
     def _learning_policy(self, policies: Any) -> Any:
         return policies.LinUCB(alpha=self.alpha, l2_lambda=self.l2_lambda)
+
+    def upper_bounds(self, observations: NDArray[np.float32], action: int) -> NDArray[np.float64]:
+        """Return (n,) float64: an action's ``x b + alpha sqrt(x A^-1 x)`` in n observations.
+
+        By these the action is chosen; here for all observations of a catalogue at once, to choose
+        which track to show, and not only what to say of one. All 0 before the first batch.
+        """
+        if not self._fitted:
+            return np.zeros(len(observations))
+        features, regression = self.features.dense(observations), self._regressions[action]
+        variance = np.einsum("nd,nd->n", features @ regression.A_inv, features)
+        bounds = features @ regression.beta + self.alpha * np.sqrt(np.maximum(variance, 0))
+        return np.asarray(bounds)
 
     def _indices(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         bounds = self._mab.predict_expectations(features)

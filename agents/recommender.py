@@ -1,48 +1,26 @@
-"""The ranking: every track by Q(like) - Q(dislike)."""
+"""The ranking: tracks by Q(like) - Q(dislike); and the recommender that learns from a person."""
 
 from __future__ import annotations
-
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.online import OnlineRecommender
+from agents.online_listener import Expectation, OnlineListener
+from agents.values import CHUNK, Learner, pair_values, track_values
 from music_env.encoding import Encoded
 from music_env.metrics import top_k
 
-CHUNK = 16_384
-"""Tracks valued in one call: large enough to hide the calls, small enough to stay in the cache."""
-
-
-class Learner(Protocol):
-    """What the ranking needs of a learner: `QLearning` and `DuelingDQN` have it."""
-
-    def q_values(self, observations: NDArray[Any]) -> NDArray[Any]:
-        """Return (n, n_actions) action values of n observations."""
-
-
-def track_values(
-    learner: Learner, encoded: Encoded, tracks: NDArray[np.int64] | None = None
-) -> NDArray[np.float64]:
-    """Return Q(like) - Q(dislike) of tracks.
-
-    Args:
-        learner: trained on observations of this encoding.
-        encoded: the catalogue's rows.
-        tracks: (n,) indices into the catalogue; default: every track.
-
-    Returns:
-        (n,) float64. Above 0 the learner likes the track, otherwise it dislikes it, as `predict`
-        does when deterministic.
-    """
-    if tracks is None:
-        tracks = np.arange(encoded.n_tracks)
-    values = np.empty(len(tracks))
-    for start in range(0, len(tracks), CHUNK):
-        part = slice(start, start + CHUNK)
-        q = learner.q_values(encoded.rows.take(tracks[part]))
-        np.subtract(q[:, 1], q[:, 0], out=values[part], dtype=np.float64)
-    return values
+__all__ = [
+    "CHUNK",
+    "Expectation",
+    "Learner",
+    "OnlineListener",
+    "OnlineRecommender",
+    "pair_values",
+    "recommend",
+    "track_values",
+]
 
 
 def recommend(

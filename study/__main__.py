@@ -27,7 +27,13 @@ TABLES = ROOT / "docs" / "study"
 RESULTS = ROOT / "docs" / "results.md"
 
 Suite = Literal[
-    "musicrec", "ablation", "generalisation", "control", "control-ablation", "judgements"
+    "musicrec",
+    "ablation",
+    "generalisation",
+    "control",
+    "control-ablation",
+    "judgements",
+    "online",
 ]
 
 
@@ -46,6 +52,7 @@ class Run:
         "control",
         "control-ablation",
         "judgements",
+        "online",
     )
     """Which ones, in this order."""
     seeds: int = 10
@@ -61,7 +68,7 @@ class Run:
     deezer: Annotated[Path, tyro.conf.arg(metavar="FILE")] = DEEZER
     """The Deezer catalogue, which is not part of the project; its listeners are left out without it."""  # noqa: E501
     judged: Annotated[Path, tyro.conf.arg(metavar="FILE")] = JUDGEMENTS
-    """Recorded judgements, which are not part of the project; without them that suite is left out."""  # noqa: E501
+    """Recorded judgements, which are not part of the project; what needs them is left out without them."""  # noqa: E501
     tables: Annotated[Path, tyro.conf.arg(metavar="DIR")] = TABLES
     """Folder of the tables, a file for each suite."""
     progress_bar: bool = True

@@ -15,6 +15,7 @@ from study import (
     report_control,
     report_held_out,
     report_judgements,
+    report_online,
     report_regret,
     report_switches,
 )
@@ -23,7 +24,15 @@ from study.statistics import LEVEL
 from study.table import read_rows
 from study.tasks import MACHINE, Row
 
-SUITES = ("musicrec", "ablation", "generalisation", "control", "control-ablation", "judgements")
+SUITES = (
+    "musicrec",
+    "ablation",
+    "generalisation",
+    "control",
+    "control-ablation",
+    "judgements",
+    "online",
+)
 
 
 def write_report(tables: Path, out: Path, *, resamples: int) -> list[Path]:
@@ -110,6 +119,9 @@ def _sections(done: dict[str, list[Row]], how: Statistics) -> tuple[list[str], d
     if own := done.get("judgements"):
         lines += ["## A real person's judgements", ""]
         lines += report_judgements.judgements_section(own)
+    if own := done.get("online"):
+        lines += ["## Online: recommending to newcomers", "", report_online.METHOD, ""]
+        lines += report_online.online_section(own, how)
     return lines, figures
 
 

@@ -14,7 +14,7 @@ from agents.training import QLearningSettings
 from bench.listeners import DEEZER, drawn_listeners
 from music_env import Preference, default_preference
 from music_env.tables import load_catalogue
-from study import control, judgement_learners, judgements, musicrec
+from study import control, judgement_learners, judgements, musicrec, online
 from study.control import CONTROL, OURS, RANDOM, STOCK
 from study.learners import BASELINES, LEARNERS, SAME_AT_DISCOUNT_0, SWITCHES
 from study.tasks import Row, Task
@@ -46,6 +46,7 @@ _RUN: dict[str, Callable[[Task], dict[str, Any]]] = {
     "control": control.control,
     "control-ablation": control.control,
     "judgements": judgements.cross_validation,
+    "online": online.serve,
 }
 SUITES = tuple(_RUN)
 
@@ -135,6 +136,7 @@ def tasks_of(
         "control": _control,
         "control-ablation": _control_ablation,
         "judgements": lambda _: _judgements(judged),
+        "online": lambda _: _online(judged),
     }
     tasks = planned[suite](deezer)
     made = []
@@ -218,4 +220,12 @@ def _judgements(judged: Path) -> Planned:
             setting,
         )
         for name in judgement_learners.LEARNERS
+    ]
+
+
+def _online(judged: Path) -> Planned:
+    return [
+        (learner, case, online.PRESSES, online.setting(case, judged))
+        for case, learners_ in online.cases(judged if judged.is_file() else None).items()
+        for learner in learners_
     ]

@@ -91,7 +91,7 @@ def test_recommend_and_values_in_chunks(
 ) -> None:
     tables, _ = _tables(embedded)
     whole = track_values(_ByDanceability(), tables.encoded)
-    monkeypatch.setattr("agents.recommender.CHUNK", 1000)
+    monkeypatch.setattr("agents.values.CHUNK", 1000)
     learner = _ByDanceability()
     np.testing.assert_array_equal(track_values(learner, tables.encoded), whole)
     assert learner.calls == 6

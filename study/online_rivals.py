@@ -1,0 +1,194 @@
+"""Who recommends to one person in the study of online use: ours, and what it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.baselines import popularity_of
+from agents.linear_bandits import LinUCB
+from agents.online import OnlineRecommender
+from agents.online_listener import OnlineListener
+from agents.tabular import q_learning_update
+from agents.training import QLearningSettings
+from agents.vec_env import GymVecEnv
+from music_env import Action, Catalogue
+from music_env.encoding import encode
+
+OURS, FROZEN = "policy-online", "policy-frozen"
+POLICIES = (OURS, FROZEN)
+"""They start from the policy for every listener; only the first learns from presses."""
+
+ORACLE = "oracle"
+"""Knows what is liked: the most that any recommender can reach."""
+
+
+class Recommending(Protocol):
+    """Recommends tracks that it has not shown yet."""
+
+    def next_track(self) -> int | None:
+        """Return the next track."""
+
+    def feedback(self, track: int, liked: bool) -> None:
+        """Learn from a press."""
+
+
+class _Shown:
+    """Tracks in the order of a value, each once."""
+
+    def __init__(self, n_tracks: int, seed: int) -> None:
+        self._generator = np.random.default_rng(seed)
+        self._is_new = np.ones(n_tracks, dtype=np.bool_)
+
+    def best(self, values: NDArray[np.float64]) -> int:
+        """Return a new track of the greatest value, any of equal ones, which is then shown."""
+        values = np.where(self._is_new, values, -np.inf)
+        track = int(self._generator.choice(np.flatnonzero(values == values.max())))
+        self._is_new[track] = False
+        return track
+
+
+class Frozen:
+    """The policy for every listener, which does not listen."""
+
+    def __init__(self, listener: OnlineListener) -> None:
+        self._listener = listener
+
+    def next_track(self) -> int | None:
+        """Return the track that the policy expects most of."""
+        return self._listener.next_track()
+
+    def feedback(self, track: int, liked: bool) -> None:
+        """Learn nothing."""
+
+
+class Fixed:
+    """Tracks by a value that is known beforehand."""
+
+    def __init__(self, values: NDArray[np.float64], seed: int) -> None:
+        self._values, self._shown = values, _Shown(len(values), seed)
+
+    def next_track(self) -> int:
+        """Return the best of the new ones."""
+        return self._shown.best(self._values)
+
+    def feedback(self, track: int, liked: bool) -> None:
+        """Learn nothing."""
+
+
+class Tabular:
+    """Q-learning from nothing over ``profile`` states: the state's Q(like) - Q(dislike).
+
+    What is shown is liked or not: +1 or -1 for the action *like*. A state of which nothing is known
+    stands between the liked and the disliked ones.
+    """
+
+    def __init__(self, catalogue: Catalogue, seed: int) -> None:
+        encoded = encode(catalogue, "profile")
+        assert isinstance(encoded.space, gym.spaces.Discrete)
+        self._states = encoded.rows.take(np.arange(catalogue.n_tracks))
+        self._table = np.zeros((int(encoded.space.n), len(Action)))
+        self._visits = np.zeros(self._table.shape, dtype=np.int64)
+        self._shown = _Shown(catalogue.n_tracks, seed)
+
+    def next_track(self) -> int:
+        """Return a new track of the best state."""
+        values = self._table[:, Action.LIKE] - self._table[:, Action.DISLIKE]
+        return self._shown.best(values[self._states])
+
+    def feedback(self, track: int, liked: bool) -> None:
+        """Update the state's value."""
+        state = self._states[[track]]
+        q_learning_update(
+            self._table,
+            self._visits,
+            state,
+            np.array([int(Action.LIKE)]),
+            np.array([1.0 if liked else -1.0]),
+            state,
+            np.array([True]),
+            learning_rate=QLearningSettings().learning_rate,
+            gamma=0.0,
+        )
+
+
+class UpperBounds:
+    """LinUCB from nothing, by mabwiser: the track of the highest bound of *like*.
+
+    With the default settings of `agents.LinUCB`, updated at every press.
+    """
+
+    def __init__(self, catalogue: Catalogue, seed: int) -> None:
+        env = gym.make_vec(
+            "MusicRec-v0",
+            num_envs=1,
+            vectorization_mode="vector_entry_point",
+            autoreset_mode="SameStep",
+            catalogue=catalogue,
+            encoding="codes",
+            session_length=1,  # it is never stepped: the learner reads its spaces
+        )
+        self._learner = LinUCB(GymVecEnv(env), batch_size=1, seed=seed)
+        encoded = encode(catalogue, "codes")
+        self._observations = encoded.rows.take(np.arange(catalogue.n_tracks))
+        self._shown = _Shown(catalogue.n_tracks, seed)
+
+    def next_track(self) -> int:
+        """Return the new track of the highest bound."""
+        return self._shown.best(self._learner.upper_bounds(self._observations, Action.LIKE))
+
+    def feedback(self, track: int, liked: bool) -> None:
+        """Update the regression."""
+        self._learner.update(
+            self._observations[[track]],
+            np.array([int(Action.LIKE)]),
+            np.array([1.0 if liked else -1.0]),
+        )
+
+
+@dataclass(frozen=True)
+class Newcomer:
+    """Somebody to recommend to.
+
+    Attributes:
+        catalogue: the tracks.
+        liked: (n_tracks,) bool: what the person likes; for the oracle alone.
+        stated: what is told at the start, as keyword arguments of `OnlineRecommender.newcomer`.
+        seed: of everything that is drawn for this person.
+    """
+
+    catalogue: Catalogue
+    liked: NDArray[np.bool_]
+    stated: Mapping[str, Any]
+    seed: int
+
+
+Meet = Callable[[Newcomer, OnlineRecommender | None], Recommending]
+
+
+def _popular(newcomer: Newcomer, _: OnlineRecommender | None) -> Recommending:
+    values = popularity_of(newcomer.catalogue)
+    assert values is not None, "left out where the catalogue says nothing of popularity"
+    return Fixed(values, newcomer.seed)
+
+
+def _ours(newcomer: Newcomer, recommender: OnlineRecommender | None) -> OnlineListener:
+    assert recommender is not None
+    return recommender.newcomer(**newcomer.stated, seed=newcomer.seed)
+
+
+MEET: dict[str, Meet] = {
+    OURS: _ours,
+    FROZEN: lambda newcomer, recommender: Frozen(_ours(newcomer, recommender)),
+    "q-learning": lambda newcomer, _: Tabular(newcomer.catalogue, newcomer.seed),
+    "linucb": lambda newcomer, _: UpperBounds(newcomer.catalogue, newcomer.seed),
+    "popularity": _popular,
+    "random": lambda newcomer, _: Fixed(np.zeros(newcomer.catalogue.n_tracks), newcomer.seed),
+    ORACLE: lambda newcomer, _: Fixed(newcomer.liked.astype(np.float64), newcomer.seed),
+}
+"""Name -> how it meets a newcomer."""

@@ -1,0 +1,147 @@
+"""The study of online use: who is met, what is counted, and what the report says of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from music_env import Catalogue
+from music_env.population import Split, draw_population
+from study import online, online_rivals, report_online
+from study.intervals import Statistics
+from study.online import NOISY, NOTHING, REAL, SIMULATED, STATED, cases, serve
+from study.online_rivals import MEET, ORACLE, OURS, POLICIES, Fixed, Newcomer, Tabular, UpperBounds
+from study.tasks import Task
+
+
+def task(learner: str, case: str = SIMULATED + NOTHING, seed: int = 0, presses: int = 6) -> Task:
+    return Task("online", learner, case, seed, presses, {})
+
+
+def test_only_policies_are_told_a_preference_and_no_file_no_real_listener(tmp_path: Any) -> None:
+    found = cases(None)
+    assert set(found) == {SIMULATED + NOTHING, SIMULATED + STATED, SIMULATED + NOISY}
+    assert found[SIMULATED + STATED] == (*POLICIES, ORACLE)
+    assert set(found[SIMULATED + NOTHING]) == set(MEET)
+    assert "popularity" not in cases(tmp_path)[REAL]
+
+
+def test_newcomers_are_of_the_test_split_and_the_same_for_all(embedded: Catalogue) -> None:
+    people = draw_population(embedded, split=Split("test")).listeners
+    first = list(online._newcomers(task("random", seed=1)))
+    assert len(first) == online.NEWCOMERS
+    slow = list(online._newcomers(task("linucb", seed=1)))
+    assert len(slow) == online.SLOW_NEWCOMERS["linucb"]
+    for ours, theirs in zip(first, slow, strict=False):
+        assert ours.seed == theirs.seed
+        assert (ours.liked == theirs.liked).all()
+    assert {one.seed for one in first}.isdisjoint(
+        one.seed for one in online._newcomers(task("random", seed=2))
+    )
+    stated = next(online._newcomers(task(OURS, SIMULATED + STATED, seed=1)))
+    assert stated.stated["stated"] == people.preference(online.NEWCOMERS, embedded)
+    assert stated.stated["unknown"] == ()
+
+
+def test_the_oracle_gets_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(online, "NEWCOMERS", 4)
+    monkeypatch.setattr(online, "FIRST", (2, 6))
+    found = serve(task(ORACLE))
+    for count in (2, 6):
+        wanted = [
+            round(min(count, int(one.liked.sum())) / count, 4)
+            for one in online._newcomers(task(ORACLE))
+        ]
+        assert found[f"first_{count}"] == wanted
+    assert "agreement" not in found
+
+
+def test_a_wrong_press_is_heard_but_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(online, "NEWCOMERS", 3)
+    monkeypatch.setattr(online, "WRONG_BUTTON", 1.0)  # each press is the wrong one
+    monkeypatch.setattr(online, "FIRST", (6,))
+    heard = []
+
+    class Listening(Fixed):
+        def feedback(self, track: int, liked: bool) -> None:
+            heard.append(liked)
+
+    def meet(newcomer: Newcomer, _: Any) -> Fixed:
+        return Listening(newcomer.liked.astype(float), newcomer.seed)
+
+    monkeypatch.setitem(MEET, "listening", meet)
+    shares = serve(task("listening", SIMULATED + NOISY))["first_6"]
+    assert 1 - np.mean(heard) == pytest.approx(np.mean(shares))
+
+
+def test_q_learning_prefers_liked_states_and_shows_none_twice(six: Catalogue) -> None:
+    learner = Tabular(six, seed=0)
+    shown = []
+    for _ in range(6):
+        shown.append(learner.next_track())
+        learner.feedback(shown[-1], False)
+    assert sorted(shown) == list(range(6))
+    alike = Tabular(Catalogue.default(), seed=0)
+    states = alike._states
+    twins = np.flatnonzero(states == np.bincount(states).argmax())
+    alike.feedback(int(twins[0]), True)
+    alike._shown._is_new[twins[0]] = False
+    assert alike.next_track() in twins
+
+
+def test_upper_bounds_are_those_by_which_linucb_chooses(six: Catalogue) -> None:
+    learner = UpperBounds(six, seed=0)
+    for track in range(4):
+        learner.feedback(track, track % 2 == 0)
+    inner, observations = learner._learner, learner._observations
+    bounds = inner.upper_bounds(observations, 1)
+    wanted = inner._indices(inner.features.dense(observations))
+    # mabwiser says nothing of an action that was never taken: only "like" was.
+    np.testing.assert_allclose(bounds, wanted[:, 1], rtol=1e-9)
+    assert learner.next_track() == int(wanted[:, 1].argmax())
+
+
+def rows_of(shares: dict[str, list[float]]) -> list[dict[str, Any]]:
+    rows = []
+    for learner, own in shares.items():
+        for seed in range(2):
+            rows.append(
+                {
+                    "suite": "online",
+                    "learner": learner,
+                    "case": SIMULATED + NOTHING,
+                    "seed": seed,
+                    "budget": 50,
+                    "status": "done",
+                    **{f"first_{count}": own for count in online.FIRST},
+                    "press_ms": 3.0,
+                    **({"agreement": 0.99 + seed / 200} if learner == OURS else {}),
+                }
+            )
+    return rows
+
+
+def test_the_report_says_whom_ours_is_better_than() -> None:
+    rows = rows_of(
+        {
+            OURS: [0.5, 0.6, 0.7, 0.8],
+            "q-learning": [0.1, 0.3, 0.2, 0.4],
+            "linucb": [0.9, 0.9],  # met the first two only
+            "random": [0.6, 0.7, 0.6, 0.7],
+            ORACLE: [1.0, 1.0, 1.0, 1.0],
+        }
+    )
+    text = "\n".join(report_online.online_section(rows, Statistics(200)))
+    assert "| policy-online | 8 | 65.0 % [" in text
+    assert "| linucb | 4 | 90.0 % [" in text
+    assert "Of the first 20, policy-online is better than q-learning (+40.0 [" in text
+    assert "not told apart from random (+0.0 [" in text
+    assert "worse than linucb (-35.0 [" in text
+    assert "99.0 to 99.5 % of the pairs" in text
+
+
+def test_all_recommenders_have_a_place_in_the_report() -> None:
+    assert set(MEET) >= {*POLICIES, ORACLE}
+    assert online_rivals.FROZEN in POLICIES
