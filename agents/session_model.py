@@ -32,6 +32,7 @@ class SessionModel:
         effects: satiation and patience.
         length: steps in a session.
         rise: (n_classes,) float64: what a play adds to the level, 1 each by default.
+        felt: (n_classes,) float64: how much of the level such a track is satiated by, 1 by default.
     """
 
     fresh: Floats
@@ -39,11 +40,13 @@ class SessionModel:
     effects: Effects
     length: int
     rise: Floats = field(default_factory=lambda: np.ones(1))
+    felt: Floats = field(default_factory=lambda: np.ones(1))
 
     def __post_init__(self) -> None:
-        for name in ("fresh", "shares", "rise"):
+        for name in ("fresh", "shares", "rise", "felt"):
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
-        object.__setattr__(self, "rise", np.broadcast_to(self.rise, self.fresh.shape))
+        for name in ("rise", "felt"):
+            object.__setattr__(self, name, np.broadcast_to(getattr(self, name), self.fresh.shape))
         if self.fresh.ndim != 1 or self.shares.shape != self.fresh.shape or self.length < 1:
             raise ValueError(
                 "a session model needs as many shares as classes, and a length of at least 1, got "
@@ -156,7 +159,7 @@ def _solved(
     stays_passed = 1.0 - effects.leaves(after_pass) if effects.patience else np.ones(1)
     passed_patience = _place(after_pass, patiences)
     # (n_classes, n_levels, ...): what a play leads to, the same in each step.
-    enjoyed = effects.enjoyment(model.fresh[:, None], levels)
+    enjoyed = effects.enjoyment(model.fresh[:, None], model.felt[:, None] * levels)
     played = _place(effects.recovered(levels + model.rise[:, None]), levels)
     after_play = effects.patience_after_play(patiences, enjoyed[..., None])
     stays_played = 1.0 - effects.leaves(after_play) if effects.patience else np.ones(1)

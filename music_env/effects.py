@@ -63,13 +63,20 @@ class Effects:
             level = self.recovered(level + 1.0)
         return level
 
+    def cost(self, level: Number) -> Number:
+        """Return the enjoyment that a level takes away."""
+        cost: Number = self.satiation * level
+        return cost
+
     def enjoyment(self, fresh: Number, level: Number) -> Number:
         """Return the enjoyment of a play, given that of the fresh track and its level."""
-        return fresh - self.satiation * level
+        enjoyment: Number = fresh - self.cost(level)
+        return enjoyment
 
     def recovered(self, level: Number) -> Number:
         """Return a level at the next step; a play adds 1 to the level before that."""
-        return self.decay * level
+        recovered: Number = self.decay * level
+        return recovered
 
     def patience_after_play(self, patience: Number, enjoyment: Number) -> Number:
         """Return the patience after a play of that enjoyment."""
@@ -95,9 +102,9 @@ def _within_0_and_1(value: Number) -> Number:
 
 PRESETS: Mapping[str, Effects] = {
     "static": Effects(),
-    "satiation": Effects(satiation=0.5),
+    "satiation": Effects(satiation=0.75),
     "patience": Effects(patience=0.2),
-    "both": Effects(satiation=0.5, patience=0.2),
+    "both": Effects(satiation=0.75, patience=0.2),
 }
 """The strengths by name. `MusicRecSessionEnv` says how they were chosen."""
 
