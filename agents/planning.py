@@ -14,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.session_model import LEVELS, PATIENCES, SessionModel, Solution, grouped, optimum
+from agents.session_model import LEVELS, PATIENCES, By, SessionModel, Solution, grouped, optimum
 from music_env.session import MusicRecSessionEnv
 from music_env.session_observation import State
 from music_env.session_setup import SessionSetup
@@ -167,17 +167,18 @@ class Planner(_Knowing):
         return 1.0 - effects.leaves(patience) if effects.patience else np.ones(len(patience))
 
 
-def upper_bound(env: Any, *, classes: int = 24, levels: int = LEVELS // 2) -> float:
+def upper_bound(env: Any, *, classes: int = 500, levels: int = LEVELS // 2) -> float:
     """Return an upper bound on the mean return of any policy, by relaxation.
 
-    The smaller one of two: a listener who never leaves (who can be passed over to the end of the
+    The smaller one of two: a listener who never leaves (whom one can pass over to the end of the
     session, so that leaving never helps), and one whom nothing satiates. Both are solved by
-    dynamic programming. It holds for tracks that are drawn with replacement, that have one genre
-    each, and up to the grid of patience and the grouping of tracks into classes.
+    dynamic programming; tracks are grouped by the greatest enjoyment in a class, and the grid of
+    levels is never below the values, so that neither spoils the bound. It holds for tracks that are
+    drawn with replacement and have one genre each, and up to the grid of patience.
 
     Args:
         env: MusicRecSession-v0, scalar or vector, wrapped or not.
-        classes: of enjoyment, for each genre.
+        classes: of enjoyment, for each genre, at most.
         levels: cells of the grid of satiation.
 
     Raises:
@@ -185,11 +186,14 @@ def upper_bound(env: Any, *, classes: int = 24, levels: int = LEVELS // 2) -> fl
     """
     setup = _session_env(env).tables
     labels = np.flatnonzero(_label_shares(setup) > 0).tolist()
-    stays = sum(optimum(_own_model(setup, label, classes), levels=levels).value for label in labels)
-    unlabelled = setup.pool[setup.labels.counts[setup.pool] == 0]
-    enjoyed = np.maximum(setup.scores.total[unlabelled], 0).sum() / len(setup.pool)
-    stays += float(enjoyed) * setup.session_length
-    fresh = _main_model(setup, -1, 4 * classes)
+    if not setup.effects.satiation:
+        labels = []  # all that is enjoyed is played
+    models = [_own_model(setup, label, classes, by="greatest") for label in labels]
+    stays = sum(optimum(model, levels=levels).value for model in models)
+    rest = setup.pool if not labels else setup.pool[setup.labels.counts[setup.pool] == 0]
+    enjoyed = float(np.maximum(setup.scores.total[rest], 0).sum()) / len(setup.pool)
+    stays += enjoyed * setup.session_length
+    fresh = _main_model(setup, -1, classes, by="greatest")
     unsatiated = optimum(replace(fresh, effects=replace(setup.effects, satiation=0.0)))
     return min(stays, unsatiated.value)
 
@@ -285,11 +289,11 @@ def _label_shares(setup: SessionSetup) -> Floats:
     return counts / len(setup.pool)
 
 
-def _main_model(setup: SessionSetup, main: int, classes: int) -> SessionModel:
+def _main_model(setup: SessionSetup, main: int, classes: int, *, by: By = "mean") -> SessionModel:
     """Return the model of a session in which only one label's level is kept."""
     has = _held(setup, main)
     fresh = setup.scores.total[setup.pool]
-    parts = [(grouped(fresh[mask], classes), mask) for mask in (has, ~has) if mask.any()]
+    parts = [(grouped(fresh[mask], classes, by=by), mask) for mask in (has, ~has) if mask.any()]
     counts = [len(means) for (means, _), _ in parts]
     felt = np.repeat([float(mask is has) for _, mask in parts], counts)
     return SessionModel(
@@ -302,9 +306,9 @@ def _main_model(setup: SessionSetup, main: int, classes: int) -> SessionModel:
     )
 
 
-def _own_model(setup: SessionSetup, label: int, classes: int) -> SessionModel:
+def _own_model(setup: SessionSetup, label: int, classes: int, *, by: By = "mean") -> SessionModel:
     """Return the model of one label's tracks, to whose level nothing else matters; no patience."""
     held = _held(setup, label)
-    means, shares = grouped(setup.scores.total[setup.pool][held], classes)
+    means, shares = grouped(setup.scores.total[setup.pool][held], classes, by=by)
     effects = replace(setup.effects, patience=0.0)
     return SessionModel(means, shares * held.mean(), effects, setup.session_length)

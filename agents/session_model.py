@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from music_env.effects import Effects
 
 Floats = NDArray[np.float64]
+By = Literal["mean", "greatest"]
+"""What stands for the tracks of a class, see `grouped`."""
 
 LEVELS, PATIENCES = 256, 64
 """Cells of the grid, by default."""
@@ -56,20 +58,28 @@ class SessionModel:
             raise ValueError(f"the shares must be probabilities, got {self.shares.tolist()}")
 
 
-def grouped(fresh: ArrayLike, n_classes: int) -> tuple[Floats, Floats]:
-    """Return classes of equally many tracks, sorted by enjoyment, each with its mean.
+def grouped(fresh: ArrayLike, n_classes: int, *, by: By = "mean") -> tuple[Floats, Floats]:
+    """Return classes of tracks, sorted by enjoyment.
+
+    A class for each different enjoyment, where there are no more of them than classes; else classes
+    of equally many tracks. Grouping by the mean lowers what the best policy earns a little, since
+    it can no longer tell the tracks of a class apart; by the greatest, it cannot fall.
 
     Args:
-        fresh: (n_tracks,) enjoyment of each track.
+        fresh: (n_tracks,) enjoyment of each track, n_tracks at least 1.
         n_classes: at most how many.
+        by: what stands for the tracks of a class.
 
     Returns:
-        (n,) float64 means, and (n,) float64 shares of the tracks.
+        (n,) float64: the enjoyment of each class; and (n,) float64: its share of the tracks.
     """
     ordered = np.sort(np.asarray(fresh, dtype=np.float64))
-    parts = np.array_split(ordered, min(n_classes, len(ordered)))
-    shares = np.array([len(part) for part in parts]) / max(1, len(ordered))
-    return np.array([part.mean() for part in parts]), shares
+    values, counts = np.unique(ordered, return_counts=True)
+    if len(values) <= n_classes:
+        return values, counts / len(ordered)
+    parts = np.array_split(ordered, n_classes)
+    standing = [part.mean() if by == "mean" else part[-1] for part in parts]
+    return np.array(standing), np.array([len(part) for part in parts]) / len(ordered)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ from music_env.order import session_hashes, session_orders, uniform
 from music_env.outcomes import Outcomes
 from music_env.rendering import StateView
 from music_env.session_observation import StateEncoded, state_encoding
+from music_env.session_pool import label_slots, retrieved
 from music_env.session_tables import (
     Drawn,
     ListenerView,
@@ -257,9 +258,9 @@ def _build(
     shown = checked_tracks(tracks, loaded.n_tracks)
     length = checked_length(session_length, loaded, shown)
     candidates = np.arange(loaded.n_tracks) if shown is None else shown
-    pool = _retrieved(scores.total, candidates, enjoyed_share, length)
+    pool = retrieved(scores.total, candidates, enjoyed_share, length)
     labels = loaded.genres if satiation_of == "genre" else loaded.artists
-    slots = _slots(labels)
+    slots = label_slots(labels)
     encoded = state_encoding(
         loaded,
         scores.total,
@@ -310,33 +311,3 @@ def _model(listener: Any, also: tuple[Any, ...]) -> ListenerModel:
             f"agent plays, got {model}"
         )
     return model
-
-
-def _retrieved(
-    fresh: NDArray[np.float64],
-    candidates: NDArray[np.int64],
-    enjoyed_share: float | None,
-    length: int,
-) -> NDArray[np.int64]:
-    """Return the tracks that sessions show, sorted: see "Starting State" of the environment."""
-    if enjoyed_share is None:
-        return read_only(np.sort(candidates))
-    is_number = isinstance(enjoyed_share, int | float) and not isinstance(enjoyed_share, bool)
-    if not is_number or not 0 < enjoyed_share <= 1:
-        raise ValueError(
-            f"enjoyed_share must be above 0 and at most 1, or None, got {enjoyed_share!r}"
-        )
-    enjoyed = int(np.count_nonzero(fresh[candidates] > 0))
-    n_pool = min(len(candidates), max(length, round(enjoyed / enjoyed_share)))
-    best = np.argsort(-fresh[candidates], kind="stable")[:n_pool]
-    return read_only(np.sort(candidates[best]))
-
-
-def _slots(labels: Labels) -> NDArray[np.int64]:
-    """Return (n_tracks, n_slots) int64: each track's labels, then ``n_labels`` for none."""
-    counts = labels.counts
-    slots = np.full((len(counts), max(1, int(counts.max(initial=0)))), len(labels.vocabulary))
-    for slot in range(slots.shape[1]):
-        has = counts > slot
-        slots[has, slot] = labels.codes[labels.indptr[:-1][has] + slot]
-    return read_only(slots.astype(np.int64))
