@@ -88,7 +88,8 @@ class MyopicOracle(_Knowing):
         self, tracks: NDArray[np.int64], steps: NDArray[np.int64], state: State
     ) -> NDArray[np.bool_]:
         fresh = self._tables.scores.total.take(tracks)
-        return self._tables.effects.enjoyment(fresh, state.level) > 0
+        enjoyed: NDArray[np.bool_] = self._tables.effects.enjoyment(fresh, state.level) > 0
+        return enjoyed
 
 
 class Planner(_Knowing):

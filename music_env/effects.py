@@ -80,11 +80,13 @@ class Effects:
 
     def patience_after_play(self, patience: Number, enjoyment: Number) -> Number:
         """Return the patience after a play of that enjoyment."""
-        return _within_0_and_1(patience + self.patience * (enjoyment - EXPECTED))
+        after: Number = _within_0_and_1(patience + self.patience * (enjoyment - EXPECTED))
+        return after
 
     def patience_after_pass(self, patience: Number) -> Number:
         """Return the patience after a track was passed over."""
-        return _within_0_and_1(patience - self.patience * PASS_COST)
+        after: Number = _within_0_and_1(patience - self.patience * PASS_COST)
+        return after
 
     @staticmethod
     def leaves(patience: Number) -> Number:

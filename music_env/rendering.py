@@ -25,7 +25,7 @@ class StateView:
         patience: 0 to 1; None where the listener has no end of it.
         level_history: the highest level after each track judged.
         patience_history: the patience after each.
-        top: the highest level that there can be.
+        top: the level to which the scale reaches, at least the highest of the history.
         verdict: what became of the track, in a word or two; "" where nothing is judged.
     """
 

@@ -97,13 +97,15 @@ class StateEncoded:
 
     def _numbers(self, tracks: NDArray[np.int64], state: State) -> NDArray[np.int64]:
         """Return the state's number in ``grid``."""
+        assert self.edges is not None
         number = np.searchsorted(self.edges, self.fresh.take(tracks), side="right")
         # Small levels, which are the usual ones, in finer bins.
         for values, bins in zip(
             (np.sqrt(state.level / self.top), state.patience, state.left), self.bins, strict=True
         ):
             number = number * bins + np.minimum((values * bins).astype(np.int64), bins - 1)
-        return number.astype(np.int64)
+        numbers: NDArray[np.int64] = number.astype(np.int64)
+        return numbers
 
 
 def state_encoding(

@@ -39,6 +39,9 @@ REWARD_TERMS = ("fresh", "satiation")
 SATIATING = ("genre", "artist")
 """What may have a level."""
 
+_LEVEL_SHOWN = 5.0
+"""A view's scale of satiation reaches to this level at least."""
+
 _LEAVE_STREAM = 6  # of `session_hashes`
 
 
@@ -126,7 +129,8 @@ class SessionSetup(SessionTables):
         # A track's labels are all different, save those that stand for none.
         levels[rows[:, None], self.slots[tracks[rows]]] += 1.0
         levels[:, -1] = 0.0
-        return self.effects.recovered(levels)
+        recovered: NDArray[np.float64] = self.effects.recovered(levels)
+        return recovered
 
     def view(self) -> ListenerView:
         """Return what a view of a step needs."""
@@ -175,7 +179,7 @@ class SessionSetup(SessionTables):
             patience=patience if self.effects.patience else None,
             level_history=level_history,
             patience_history=patience_history,
-            top=self.encoded.top,
+            top=max(_LEVEL_SHOWN, *level_history, 0.0),
             verdict=word + ", listener leaves" * has_left,
         )
 
