@@ -58,6 +58,7 @@ class MusicRecSessionEnv(OverSetup, SessionEnv):
     |--------------------------|-----|-----|----------------------------------------------------|
     | satiation <genre>, each  | 0   | 1   | level, of the greatest that a session can reach    |
     | satiation                | 0   | 1   | the same for the track shown: mean of its genres'  |
+    | satiation pool           | 0   | 1   | the same, mean of all tracks that sessions show    |
     | patience                 | 0   | 1   |                                                    |
     | left                     | 0   | 1   | share of the session's tracks that are to be shown |
 
@@ -73,10 +74,11 @@ class MusicRecSessionEnv(OverSetup, SessionEnv):
     | ``grid``              | ``Discrete(8*10*5*10)`` | bins: enjoyment, satiation, patience, left |
 
     ``summary`` and ``grid`` say how much the track would be enjoyed, in the unit of the rewards:
-    with them there is no preference to learn, only to plan. ``grid`` bins the fresh enjoyment by
-    its quantiles among the tracks shown, the square root of the satiation of the track shown,
-    patience and left in equal widths; ``encoding_options`` sets how many: ``{"fresh": 8,
-    "satiation": 10, "patience": 5, "left": 10}``. It lacks the levels of what is not shown.
+    with them there is no preference to learn, only to plan. ``grid`` bins what playing the track
+    would earn now (at the quantiles of the fresh enjoyment of the tracks that sessions show), the
+    square root of the pool's satiation, patience, and left in equal widths; ``encoding_options``
+    sets how many: ``{"enjoyment": 8, "satiation": 10, "patience": 5, "left": 10}``. It does not say
+    of which genre the track is, nor the level of each.
 
     ``observe_state=False`` hides the state (a partially observed task); all encodings of
     `MusicRecEnv` then do.
@@ -334,13 +336,8 @@ class MusicRecSessionEnv(OverSetup, SessionEnv):
         return observed[0] if observed.ndim > 1 else observed.item()
 
     def _state_of(self, shown: NDArray[np.int64]) -> State:
-        length = self.session_length
-        return State(
-            levels=self._levels[:, :-1],
-            level=self._tables.level_of(shown, self._levels),
-            patience=np.array([self._patience]),
-            left=np.array([length - self._position]) / length,
-        )
+        patience, position = np.array([self._patience]), np.array([self._position])
+        return self._tables.state(shown, self._levels, patience, position)
 
     def _sessions_from(self, first: int, count: int) -> list[_Session]:
         numbers = np.arange(first, first + count, dtype=np.uint64)

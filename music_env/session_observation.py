@@ -20,7 +20,7 @@ SESSION_ENCODINGS = ("one-hot", "codes", "summary", "grid")
 MAX_LABELS = 64
 """With more genres (or artists) than this, the levels of those not shown are not observed."""
 
-GRID: Mapping[str, int] = {"fresh": 8, "satiation": 10, "patience": 5, "left": 10}
+GRID: Mapping[str, int] = {"enjoyment": 8, "satiation": 10, "patience": 5, "left": 10}
 """The default numbers of bins of ``grid``. Tuned by us."""
 
 Float32 = NDArray[np.float32]
@@ -33,12 +33,16 @@ class State:
     Attributes:
         levels: (n, n_labels) float64: the satiation level of each genre (or artist).
         level: (n,) float64: that of the track shown.
+        enjoyment: (n,) float64: what playing it would earn.
+        pool_level: (n,) float64: the mean over the tracks that sessions show.
         patience: (n,) float64, 0 to 1.
         left: (n,) float64: the share of the session that is still to come, 0 to 1.
     """
 
     levels: NDArray[np.float64]
     level: NDArray[np.float64]
+    enjoyment: NDArray[np.float64]
+    pool_level: NDArray[np.float64]
     patience: NDArray[np.float64]
     left: NDArray[np.float64]
 
@@ -56,7 +60,7 @@ class StateEncoded:
         top: the greatest level that there can be, which is observed as 1.
         first: the column at which the state begins; None: it is hidden.
         with_levels: all levels are observed.
-        edges: of the bins of ``fresh``, in ``grid``.
+        edges: of the bins of enjoyment, in ``grid``.
         bins: how many there are of each, in ``grid``.
     """
 
@@ -74,7 +78,7 @@ class StateEncoded:
     def observe(self, tracks: NDArray[np.int64], state: State) -> NDArray[Any]:
         """Return fresh observations of (n,) tracks in (n,) states: rows, or numbers of states."""
         if self.edges is not None:
-            return self._numbers(tracks, state)
+            return self._numbers(state)
         if self.first is None:
             assert self.track is not None
             return self.track.rows.take(tracks)
@@ -91,17 +95,20 @@ class StateEncoded:
             observed[:, column : column + width] = state.levels / self.top
             column += width
         observed[:, column] = state.level / self.top
-        observed[:, column + 1] = state.patience
-        observed[:, column + 2] = state.left
+        observed[:, column + 1] = state.pool_level / self.top
+        observed[:, column + 2] = state.patience
+        observed[:, column + 3] = state.left
         return observed
 
-    def _numbers(self, tracks: NDArray[np.int64], state: State) -> NDArray[np.int64]:
+    def _numbers(self, state: State) -> NDArray[np.int64]:
         """Return the state's number in ``grid``."""
         assert self.edges is not None
-        number = np.searchsorted(self.edges, self.fresh.take(tracks), side="right")
+        number = np.searchsorted(self.edges, state.enjoyment, side="right")
         # Small levels, which are the usual ones, in finer bins.
         for values, bins in zip(
-            (np.sqrt(state.level / self.top), state.patience, state.left), self.bins, strict=True
+            (np.sqrt(state.pool_level / self.top), state.patience, state.left),
+            self.bins,
+            strict=True,
         ):
             number = number * bins + np.minimum((values * bins).astype(np.int64), bins - 1)
         numbers: NDArray[np.int64] = number.astype(np.int64)
@@ -149,7 +156,7 @@ def state_encoding(
     if options:
         raise ValueError(f"encoding {encoding!r} has no options, got {sorted(options)}")
     named = tuple(f"satiation {label}" for label in labels) if with_levels else ()
-    state = (*named, "satiation", "patience", "left")
+    state = (*named, "satiation", "satiation pool", "patience", "left")
     ones = np.ones(len(state))
     if encoding == "summary":
         low = np.concatenate([[fresh[pool].min()], 0 * ones]).astype(np.float32)
@@ -182,8 +189,8 @@ def _grid(
             )
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"encoding option {name} must be a whole number >= 1, got {value!r}")
-    n_fresh, *bins = (int(value) for value in chosen.values())
-    inner = np.arange(1, n_fresh) / n_fresh
-    edges = np.unique(np.quantile(fresh[pool], inner)) if n_fresh > 1 else np.zeros(0)
+    n_classes, *bins = (int(value) for value in chosen.values())
+    inner = np.arange(1, n_classes) / n_classes
+    edges = np.unique(np.quantile(fresh[pool], inner)) if n_classes > 1 else np.zeros(0)
     space = gym.spaces.Discrete((len(edges) + 1) * int(np.prod(bins)))
     return StateEncoded("grid", space, (), None, fresh, top, None, False, edges, tuple(bins))

@@ -20,7 +20,7 @@ from music_env.listener_models import ListenerModel
 from music_env.order import session_hashes, session_orders, uniform
 from music_env.outcomes import Outcomes
 from music_env.rendering import StateView
-from music_env.session_observation import StateEncoded, state_encoding
+from music_env.session_observation import State, StateEncoded, state_encoding
 from music_env.session_pool import label_slots, retrieved
 from music_env.session_tables import (
     Drawn,
@@ -71,6 +71,7 @@ class SessionSetup(SessionTables):
         slots: (n_tracks, n_slots) int64: the labels of each track; ``n_labels``, of which the level
             is always 0, where it has fewer.
         n_held: (n_tracks,) float64: how many labels it has, 1 where it has none.
+        pool_shares: (n_labels,) float64: what a level of each adds to the mean level of the pool.
         encoded: what is observed.
     """
 
@@ -82,6 +83,7 @@ class SessionSetup(SessionTables):
     labels: Labels
     slots: NDArray[np.int64]
     n_held: NDArray[np.float64]
+    pool_shares: NDArray[np.float64]
     encoded: StateEncoded
 
     @classmethod
@@ -116,6 +118,31 @@ class SessionSetup(SessionTables):
             total = total + levels[rows, slots[:, slot]]
         mean: NDArray[np.float64] = total / self.n_held[tracks]
         return mean
+
+    def state(
+        self,
+        tracks: NDArray[np.int64],
+        levels: NDArray[np.float64],
+        patience: NDArray[np.float64],
+        position: NDArray[np.int64],
+    ) -> State:
+        """Return the state of (n,) sessions that show these tracks.
+
+        Args:
+            tracks: (n,) indices.
+            levels: (n, n_labels + 1) float64, the last 0.
+            patience: (n,) float64.
+            position: (n,) how many tracks were judged.
+        """
+        level = self.level_of(tracks, levels)
+        return State(
+            levels=levels[:, :-1],
+            level=level,
+            enjoyment=self.effects.enjoyment(self.scores.total.take(tracks), level),
+            pool_level=(levels[:, :-1] * self.pool_shares).sum(axis=1),
+            patience=patience,
+            left=(self.session_length - position) / self.session_length,
+        )
 
     def levels_after(
         self,
@@ -265,6 +292,10 @@ def _build(
     pool = retrieved(scores.total, candidates, enjoyed_share, length)
     labels = loaded.genres if satiation_of == "genre" else loaded.artists
     slots = label_slots(labels)
+    n_held = read_only(np.maximum(labels.counts, 1).astype(np.float64))
+    labels_and_none = len(labels.vocabulary) + 1
+    each = np.repeat(1 / n_held[pool, None], slots.shape[1], axis=1).ravel()
+    pool_shares = np.bincount(slots[pool].ravel(), each, labels_and_none)
     encoded = state_encoding(
         loaded,
         scores.total,
@@ -288,7 +319,8 @@ def _build(
         pool=pool,
         labels=labels,
         slots=slots,
-        n_held=read_only(np.maximum(labels.counts, 1).astype(np.float64)),
+        n_held=n_held,
+        pool_shares=read_only(pool_shares[:-1] / len(pool)),
         encoded=encoded,
     )
 

@@ -141,12 +141,8 @@ class MusicRecSessionVectorEnv(OverSetup, SessionVectorEnv):
         return self._tables.encoded.observe(tracks, state)
 
     def _state_of(self, tracks: NDArray[np.int64], envs: Any) -> State:
-        length, levels = self.session_length, self._levels[envs]
-        return State(
-            levels=levels[:, :-1],
-            level=self._tables.level_of(tracks, levels),
-            patience=self._patience[envs],
-            left=(length - self._position[envs]) / length,
+        return self._tables.state(
+            tracks, self._levels[envs], self._patience[envs], self._position[envs]
         )
 
     def _judge(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

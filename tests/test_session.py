@@ -79,6 +79,8 @@ def test_a_session_by_hand(six: Catalogue, preset: str) -> None:
                     level["pop"] / top,
                     level["rock"] / top,
                     satiation / top,
+                    # Of six tracks 2 1/2 are rock, 2 1/2 pop, one is neither.
+                    (level["pop"] + level["rock"]) * 2.5 / 6 / top,
                     patience,
                     1 - step / 6,
                 ],
@@ -279,7 +281,12 @@ def test_codes_keep_numbers_together() -> None:
     high = env.observation_space.high
     n_numbers = int((high == 1).sum())
     assert (high[:n_numbers] == 1).all() and env.encoded.columns[0] == "danceability"
-    assert env.encoded.columns[n_numbers - 3 : n_numbers] == ("satiation", "patience", "left")
+    assert env.encoded.columns[n_numbers - 4 : n_numbers] == (
+        "satiation",
+        "satiation pool",
+        "patience",
+        "left",
+    )
     assert len(env.encoded.columns) == len(high)
     plain = gym.make("MusicRec-v0", encoding="codes").unwrapped
     observation, info = env.reset(seed=0)
@@ -296,7 +303,7 @@ def test_codes_keep_numbers_together() -> None:
         ({"preset": "sattion"}, "preset must be one of .* Nearest: 'satiation'"),
         ({"satiation": -1}, "satiation must be a number from 0"),
         ({"encoding": "hash"}, "got 'hash': it has no place for the state"),
-        ({"encoding": "grid", "encoding_options": {"frsh": 3}}, "no option 'frsh'.*'fresh'"),
+        ({"encoding": "grid", "encoding_options": {"lft": 3}}, "no option 'lft'.*'left'"),
         ({"enjoyed_share": 0.0}, "enjoyed_share must be above 0 and at most 1, or None, got 0.0"),
         ({"satiation_of": "album"}, "satiation_of must be one of"),
         (
