@@ -59,6 +59,35 @@ def test_the_environment_agrees_with_the_reduced_model(one_genre: Catalogue, pre
     assert upper_bound(env, levels=128) >= best - 1e-9
 
 
+@dataclass(frozen=True)
+class TwoClasses:
+    """Half of the tracks are enjoyed by 0.5, half by 3."""
+
+    def scores(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Return the one for the first half, the other for the second."""
+        return np.repeat([0.5, 3.0], catalogue.n_tracks // 2)
+
+
+def test_three_steps_in_the_environment_earn_what_was_computed_by_hand(
+    one_genre: Catalogue,
+) -> None:
+    # By hand in test_session_model.py: 3.9375, and 3.75 for the myopic oracle.
+    env = MusicRecSessionVectorEnv(
+        4000,
+        catalogue=one_genre,
+        listener=TwoClasses(),
+        enjoyed_share=None,
+        preset="satiation",
+        satiation=2.0,
+        decay=0.5,
+        session_length=3,
+        encoding="grid",
+    )
+    for policy, value in ((Planner(env, levels=8), 3.9375), (MyopicOracle(env), 3.75)):
+        returns = session_returns(policy, env, seed=0)
+        assert returns.mean() == pytest.approx(value, abs=4 * returns.std() / 4000**0.5)
+
+
 @pytest.mark.parametrize(("preset", "least"), [("static", 1), ("satiation", 1.3), ("both", 1.3)])
 def test_what_planning_is_worth_for_the_default_listener(preset: str, least: float) -> None:
     env = MusicRecSessionVectorEnv(400, preset=preset, encoding="grid")
