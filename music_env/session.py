@@ -138,7 +138,7 @@ class MusicRecSessionEnv(OverSetup, SessionEnv):
       at least 1.3 times what the myopic oracle earns for the default listener, in each preset but
       ``static`` (``python -m bench.planning``). Satiation by itself pays
       less for listeners without a preferred artist, whose pool has several genres to alternate
-      between: 1.26 times with ``--genre hip-hop``.
+      between: 1.25 times with ``--genre hip-hop``.
     - ``satiation_of``: ``"genre"`` (default) or ``"artist"``: what has a level.
     - ``enjoyed_share``: of the pool, above 0; None: all tracks are in it. The pool holds at least
       ``session_length`` tracks, whatever the share.
