@@ -9,8 +9,10 @@ import gymnasium as gym
 from music_env.any_listener import MusicRecAnyListenerEnv
 from music_env.any_listener_vector import MusicRecAnyListenerVectorEnv
 from music_env.catalogue import Catalogue, CatalogueError
+from music_env.effects import PRESETS, Effects
 from music_env.encoding import ENCODINGS, encode
 from music_env.env import Action, MusicRecEnv
+from music_env.graded import GradedPreference
 from music_env.judgements import Judgements
 from music_env.listener import Preference, default_preference, score_tracks
 from music_env.listener_json import load_listener
@@ -25,15 +27,20 @@ from music_env.listeners import Listeners
 from music_env.logged import MusicRecLoggedEnv
 from music_env.logged_vector import MusicRecLoggedVectorEnv
 from music_env.population import Population, draw_population
+from music_env.session import MusicRecSessionEnv
+from music_env.session_vector import MusicRecSessionVectorEnv
 from music_env.taste_profile import TasteProfile
 from music_env.vector_env import MusicRecVectorEnv
 
 __all__ = [
     "ENCODINGS",
+    "PRESETS",
     "Action",
     "Catalogue",
     "CatalogueError",
+    "Effects",
     "FeatureTarget",
+    "GradedPreference",
     "Judgements",
     "ListenerModel",
     "Listeners",
@@ -42,6 +49,8 @@ __all__ = [
     "MusicRecEnv",
     "MusicRecLoggedEnv",
     "MusicRecLoggedVectorEnv",
+    "MusicRecSessionEnv",
+    "MusicRecSessionVectorEnv",
     "MusicRecVectorEnv",
     "NoisyListener",
     "Population",
@@ -67,6 +76,10 @@ _IDS = {
     "MusicRecLogged-v0": (
         "music_env.logged:MusicRecLoggedEnv",
         "music_env.logged_vector:MusicRecLoggedVectorEnv",
+    ),
+    "MusicRecSession-v0": (
+        "music_env.session:MusicRecSessionEnv",
+        "music_env.session_vector:MusicRecSessionVectorEnv",
     ),
 }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from music_env.rendering import Facts, signed
+from music_env.rendering import Facts, StateView, satiation_text, signed
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFont
@@ -47,7 +47,10 @@ def draw(facts: Facts) -> NDArray[np.uint8]:
             f"({error}): pip install 'pillow>=10.1', or choose render_mode=\"ansi\""
         ) from error
     _draw_track(picture, facts)
-    _draw_danceability(picture, facts)
+    if facts.state is None:
+        _draw_danceability(picture, facts)
+    else:
+        _draw_state(picture, facts.state)
     _draw_terms(picture, facts)
     _draw_outcome(picture, facts)
     return np.array(picture)
@@ -101,6 +104,29 @@ def _draw_danceability(picture: Image.Image, facts: Facts) -> None:
     _box(picture, dot - 9, _SCALE - 3, 19, 19, _TEXT)
     for end in ends:  # over the dot, so that one sees on which side of an end it lies
         _box(picture, end - 1, _SCALE - 9, 3, 31, _BLUE)
+
+
+def _draw_state(picture: Image.Image, state: StateView) -> None:
+    """Satiation and patience after each track so far, side by side, where danceability stood."""
+    width, top, height = (_RIGHT - _LEFT - _GAP) // 2, 204, 62
+    picture.paste(_CARD, (_LEFT - 4, 200, _RIGHT + 4, _SCALE + 38))
+    panels = [
+        (satiation_text(state, 2) or "none", "satiation", state.level_history, state.top, _ORANGE)
+    ]
+    if state.patience is not None:
+        now = f"{state.patience:.2f}"
+        panels.append((now, "patience", state.patience_history, 1.0, _BLUE))
+    for number, (now, name, history, greatest, colour) in enumerate(panels):
+        left = _LEFT + number * (width + _GAP)
+        _write(picture, left, top + 14, name, 15, _SOFT)
+        _write(picture, left + width, top + 14, now, 15, _TEXT, anchor="rs", width=width - 90)
+        picture.paste(_GROOVE, (left, top + 22, left + width, top + height))
+        for place, value in enumerate(history[-width:]):  # a column of pixels a track at least
+            step = max(1, min(8, width // max(1, len(history))))
+            high = round((height - 22) * min(1.0, value / greatest))
+            edge = left + place * step
+            box = (edge, top + height - high, edge + max(1, step - 1), top + height)
+            picture.paste(colour, box)
 
 
 def _draw_terms(picture: Image.Image, facts: Facts) -> None:

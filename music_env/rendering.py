@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from unicodedata import category
@@ -16,6 +17,27 @@ _JOINERS = "\u200c\u200d"  # format marks that some scripts and emoji need, and 
 
 
 @dataclass(frozen=True)
+class StateView:
+    """The state of a listener whom what is played affects, behind the track judged.
+
+    Attributes:
+        levels: the satiation levels of genres (or artists) above 0, the highest first.
+        patience: 0 to 1; None where the listener has no end of it.
+        level_history: the highest level after each track judged.
+        patience_history: the patience after each.
+        top: the level to which the scale reaches, at least the highest of the history.
+        verdict: what became of the track, in a word or two; "" where nothing is judged.
+    """
+
+    levels: tuple[tuple[str, float], ...]
+    patience: float | None
+    level_history: Sequence[float]
+    patience_history: Sequence[float]
+    top: float
+    verdict: str
+
+
+@dataclass(frozen=True)
 class StepView:
     """What a view shows.
 
@@ -27,6 +49,7 @@ class StepView:
         episode_return: the return so far.
         reward: of the action; None: what the score says.
         env_id: the id of the environment, which a picture shows.
+        state: of the listener, where what is played has consequences.
     """
 
     tables: ListenerView | SessionTables
@@ -36,6 +59,7 @@ class StepView:
     episode_return: float
     reward: float | None = None
     env_id: str = "MusicRec-v0"
+    state: StateView | None = None
 
 
 def checked_render_mode(render_mode: str | None) -> str | None:
@@ -87,10 +111,13 @@ class Facts:
     action: str | None
     reward: float
     env_id: str
+    state: StateView | None = None
 
     @property
     def verdict(self) -> str:
         """What to say of the action."""
+        if self.state is not None:
+            return self.state.verdict
         return "right" if self.reward > 0 else "wrong" if self.reward < 0 else "either is right"
 
 
@@ -121,6 +148,7 @@ def _facts(view: StepView) -> Facts:
         action=None if view.action is None else ("dislike", "like")[view.action],
         reward=reward,
         env_id=view.env_id,
+        state=view.state,
     )
 
 
@@ -176,7 +204,33 @@ def _text(facts: Facts) -> str:
         lines["Action"] = f"{facts.action} ({facts.verdict})"
         lines["Reward"] = signed(facts.reward)
         lines["Return"] = facts.episode_return
+    if facts.state is not None:
+        lines |= _state_lines(facts.state)
     return "\n".join(
         f"{label:<12}  {value if len(value) <= _MAX_LINE else value[: _MAX_LINE - 1] + '…'}"
         for label, value in lines.items()
     )
+
+
+_HEIGHTS = "▁▂▃▄▅▆▇█"
+_STEPS_SHOWN = 50  # of the session, the latest
+
+
+def _state_lines(state: StateView) -> dict[str, str]:
+    """Return satiation and patience now, and over the session as a row of little bars."""
+    levels = satiation_text(state) or "none"
+    lines = {"Satiation": levels, "  so far": _bars(state.level_history, state.top)}
+    if state.patience is not None:
+        bars = _bars(state.patience_history, 1.0)
+        lines["Patience"] = f"{state.patience:.2f}  {bars}".rstrip()
+    return {label: value for label, value in lines.items() if value}
+
+
+def satiation_text(state: StateView, most: int = 3) -> str:
+    """Return the highest levels with their names, "" where there are none."""
+    return ", ".join(f"{_safe(name)} {level:.1f}" for name, level in state.levels[:most])
+
+
+def _bars(history: Sequence[float], top: float) -> str:
+    places = (int(value / top * len(_HEIGHTS)) for value in history[-_STEPS_SHOWN:])
+    return "".join(_HEIGHTS[min(place, len(_HEIGHTS) - 1)] for place in places)

@@ -162,21 +162,7 @@ class SessionEnv(OverSessions, gym.Env[Any, Any]):
             return None
         if not self._order:
             raise gym.error.ResetNeeded("no track is shown yet: call reset() before render()")
-        judged = self._position - 1
-        reward = None
-        if judged >= 0:
-            _, liked, _ = self._outcome_of[self._kinds[judged]]
-            reward = liked if self._action else 0.0 - liked
-        view = StepView(
-            tables=self._shown_tables(),
-            track=self._order[max(judged, 0)],
-            action=None if judged < 0 else int(self._action),
-            number=self._position,
-            episode_return=self._return,
-            reward=reward,
-            env_id=self._id,
-        )
-        return render(view, self.render_mode)
+        return render(self._view(), self.render_mode)
 
     # --- State: saved, restored, pickled --------------------------------------------------------
 
@@ -230,6 +216,23 @@ class SessionEnv(OverSessions, gym.Env[Any, Any]):
     def _shown_tables(self) -> Any:
         """Return what the views need, see `StepView`."""
         return self._tables.view()
+
+    def _view(self) -> StepView:
+        """Return the view of the track judged last, or of the first one."""
+        judged = self._position - 1
+        reward = None
+        if judged >= 0:
+            _, liked, _ = self._outcome_of[self._kinds[judged]]
+            reward = liked if self._action else 0.0 - liked
+        return StepView(
+            tables=self._shown_tables(),
+            track=self._order[max(judged, 0)],
+            action=None if judged < 0 else int(self._action),
+            number=self._position,
+            episode_return=self._return,
+            reward=reward,
+            env_id=self._id,
+        )
 
     # --- Parts ------------------------------------------------------------------------------------
 

@@ -173,16 +173,9 @@ class SessionVectorEnv(OverSessions, VectorEnv[Any, Any, Any]):
         """
         actions = self._checked_actions(actions)
         resetting = self._ended if self._resets_on_step else None
-        # The row of an action and a kind of track; then a row a column of it.
-        rows = self._kind + (actions << self._action_bits)
-        judged = self._terms_and_score.take(rows, axis=0).T
-        earned = self._earnings.take(rows, axis=0).T
-        rewards = earned[REWARD].copy()
+        rewards, judged = self._judge(actions)
         self._actions = actions
         self._returns += rewards
-        self._best_returns += earned[BEST]
-        if self._may_slip:
-            self._luck += earned[LUCK]
         self._position += 1
         if self._common_position is not None:
             self._common_position += 1
@@ -206,18 +199,7 @@ class SessionVectorEnv(OverSessions, VectorEnv[Any, Any, Any]):
             raise gym.error.ResetNeeded("no track is shown yet: call reset() before render()")
         views = []
         for i in range(self.num_envs):
-            judged = int(self._position[i]) - 1
-            row = int(self._kinds[max(judged, 0), i]) + (int(self._actions[i]) << self._action_bits)
-            view = StepView(
-                tables=self._shown_tables(i),
-                track=int(self._order[max(judged, 0), i]),
-                action=None if judged < 0 else int(self._actions[i]),
-                number=judged + 1,
-                episode_return=float(self._returns[i]),
-                reward=None if judged < 0 else float(self._earnings[row, REWARD]),
-                env_id=self._id,
-            )
-            views.append(render(view, self.render_mode))
+            views.append(render(self._view(i), self.render_mode))
         return tuple(views)
 
     def get_state(self) -> dict[str, NDArray[Any]]:
@@ -268,7 +250,36 @@ class SessionVectorEnv(OverSessions, VectorEnv[Any, Any, Any]):
         """Return what the view of an environment needs, see `StepView`."""
         return self._tables.view()
 
+    def _view(self, env: int) -> StepView:
+        """Return the view of the track that an environment judged last, or of the first one."""
+        judged = int(self._position[env]) - 1
+        place = max(judged, 0), env
+        row = int(self._kinds[place]) + (int(self._actions[env]) << self._action_bits)
+        return StepView(
+            tables=self._shown_tables(env),
+            track=int(self._order[place]),
+            action=None if judged < 0 else int(self._actions[env]),
+            number=judged + 1,
+            episode_return=float(self._returns[env]),
+            reward=None if judged < 0 else float(self._earnings[row, REWARD]),
+            env_id=self._id,
+        )
+
     # --- Parts ------------------------------------------------------------------------------------
+
+    def _judge(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the rewards, a fresh array, and (n_terms + 1, num_envs): the terms and the score.
+
+        Where a reset is due it does not matter what is returned: `step` begins a session there.
+        """
+        # The row of an action and a kind of track; then a row a column of it.
+        rows = self._kind + (actions << self._action_bits)
+        judged = self._terms_and_score.take(rows, axis=0).T
+        earned = self._earnings.take(rows, axis=0).T
+        self._best_returns += earned[BEST]
+        if self._may_slip:
+            self._luck += earned[LUCK]
+        return earned[REWARD].copy(), judged
 
     def _ends(self, resetting: Bools | None) -> tuple[Bools, Bools, bool]:
         """Return which sessions terminated, which were truncated, and whether any has ended."""
@@ -289,15 +300,19 @@ class SessionVectorEnv(OverSessions, VectorEnv[Any, Any, Any]):
     def _end_sessions(self, info: Info, terminated: Bools, truncated: Bools) -> Info:
         """Complete ``info`` where sessions have ended, and reset them or note that it is due."""
         if terminated.any():
-            returns = self._returns - self._luck if self._may_slip else self._returns
-            regrets = self._best_returns - returns
-            for name, values in (("episode_return", self._returns), ("episode_regret", regrets)):
-                _put(info, name, np.where(terminated, values, 0.0), terminated.copy())
+            for name, values in self._final_info().items():
+                ended = np.where(terminated, values, values.dtype.type(0))
+                put(info, name, ended, terminated.copy())
         self._ended = terminated | truncated
         self._resets_on_step = self._mode is AutoresetMode.NEXT_STEP
         if self._mode is AutoresetMode.SAME_STEP:
             info = self._reset_at_once(info)
         return info
+
+    def _final_info(self) -> dict[str, NDArray[Any]]:
+        """Return what ``info`` says at the end of a session, (num_envs,) each."""
+        returns = self._returns - self._luck if self._may_slip else self._returns
+        return {"episode_return": self._returns, "episode_regret": self._best_returns - returns}
 
     def _checked_actions(self, actions: Any) -> NDArray[np.int64]:
         array = np.asarray(actions)
@@ -388,11 +403,11 @@ class SessionVectorEnv(OverSessions, VectorEnv[Any, Any, Any]):
             masks = np.repeat(~resetting[None], len(names) + 2, axis=0)
             judged = np.where(resetting, 0.0, judged)
         *terms, score = judged
-        _put(info, "score", score, masks[0])
+        put(info, "score", score, masks[0])
         named: Info = {}
         for name, term, mask in zip(names, terms, masks[2:], strict=True):
-            _put(named, name, term, mask)
-        _put(info, "reward_terms", named, masks[1])
+            put(named, name, term, mask)
+        put(info, "reward_terms", named, masks[1])
         return info
 
     def _reset_at_once(self, info: Info) -> Info:
@@ -412,8 +427,8 @@ class SessionVectorEnv(OverSessions, VectorEnv[Any, Any, Any]):
         judged = {name: values for name, values in info.items() if name in shown}
         _overwrite(judged, shown, ended)
         reset_info.update(judged)
-        _put(reset_info, "final_obs", final_obs, ended)
-        _put(reset_info, "final_info", final_info, ended.copy())
+        put(reset_info, "final_obs", final_obs, ended)
+        put(reset_info, "final_info", final_info, ended.copy())
         return reset_info
 
 
@@ -452,7 +467,7 @@ def _overwrite(info: Info, values: Mapping[str, Any], mask: Bools) -> None:
             info[name][mask] = value[mask]
 
 
-def _put(info: Info, name: str, values: Any, mask: Bools) -> None:
+def put(info: Info, name: str, values: Any, mask: Bools) -> None:
     """Set values and their mask as `VectorEnv._add_info` does."""
     info[name] = values
     info[f"_{name}"] = mask
@@ -471,5 +486,5 @@ def _masked(info: Info, mask: Bools) -> Info:
                 inner: Any = _masked(values, mask)
             else:
                 inner = np.where(both, values, values.dtype.type(0))
-            _put(part, name, inner, both)
+            put(part, name, inner, both)
     return part

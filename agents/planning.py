@@ -1,0 +1,315 @@
+"""Policies for MusicRecSession-v0 that know the listener: a planner, and the myopic oracle.
+
+Both read the simulator's state, which learners must not; they are what learners are measured
+against (`planning_gain`). numpy only.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.session_model import LEVELS, PATIENCES, By, SessionModel, Solution, grouped, optimum
+from music_env.session import MusicRecSessionEnv
+from music_env.session_observation import State
+from music_env.session_setup import SessionSetup
+from music_env.session_vector import MusicRecSessionVectorEnv
+
+Floats = NDArray[np.float64]
+SessionEnvs = MusicRecSessionEnv | MusicRecSessionVectorEnv
+
+_FEW = 0.01
+"""Genres with less than this share of the tracks are planned for as if they never came again."""
+
+
+class Policy(Protocol):
+    """What chooses actions, with the interface of Stable-Baselines3's models."""
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[Any], Any]:
+        """Return actions for a batch of observations, and the policy's state."""
+
+
+class _Knowing:
+    """A policy that reads the state of the environment that it was made for."""
+
+    def __init__(self, env: Any) -> None:
+        """Make a policy for an environment.
+
+        Args:
+            env: MusicRecSession-v0, scalar or vector, wrapped or not.
+
+        Raises:
+            TypeError: for another environment.
+        """
+        self._env: SessionEnvs = _session_env(env)
+        self._tables: SessionSetup = self._env.tables
+
+    def predict(
+        self,
+        observation: Any = None,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = True,
+    ) -> tuple[NDArray[Any], None]:
+        """Return the actions for what the environment shows now; the arguments are not looked at.
+
+        Returns:
+            0 or 1: (num_envs,) int64, or () for a scalar environment; and None.
+        """
+        actions = self._plays(*self._env.listener_state()).astype(np.int64)
+        return actions.reshape(()) if isinstance(self._env, gym.Env) else actions, None
+
+    def _plays(
+        self, tracks: NDArray[np.int64], steps: NDArray[np.int64], state: State
+    ) -> NDArray[np.bool_]:
+        """Return (n,) bool: which tracks to play."""
+        raise NotImplementedError
+
+
+class MyopicOracle(_Knowing):
+    """Knows the listener perfectly, and maximises the next reward only.
+
+    It plays whatever would be enjoyed now, satiation included: the greedy policy to which a bandit
+    that has learnt all there is to learn comes in the end.
+    """
+
+    def _plays(
+        self, tracks: NDArray[np.int64], steps: NDArray[np.int64], state: State
+    ) -> NDArray[np.bool_]:
+        fresh = self._tables.scores.total.take(tracks)
+        enjoyed: NDArray[np.bool_] = self._tables.effects.enjoyment(fresh, state.level) > 0
+        return enjoyed
+
+
+class Planner(_Knowing):
+    """Plans by dynamic programming on a reduced state: its return is a lower bound on the optimum.
+
+    The state is the satiation of the most frequent genre, and the patience. The tracks to come are
+    taken to be drawn from the pool with replacement, in classes of equal size; those of other
+    genres to be fresh. What playing one of them costs its own genre later is added, from a model of
+    that genre without patience. So the plan is exact, but for classes, grid and replacement, in two
+    cases: there is one genre; or there is no patience, and every track has one genre (genres then
+    do not affect each other). Otherwise it is an approximation. Genres with less than 1 % of the
+    tracks are planned for as if they never came again.
+
+    What it earns in the environment is a lower bound on the optimum, whatever the approximation;
+    `upper_bound` has an upper one.
+
+    Args:
+        env: MusicRecSession-v0, scalar or vector, wrapped or not.
+        classes: of enjoyment, for each genre, at most.
+        levels: cells of the grid of satiation.
+        patiences: cells of the grid of patience.
+
+    Raises:
+        TypeError: for another environment.
+    """
+
+    def __init__(
+        self,
+        env: Any,
+        *,
+        classes: int = 24,
+        levels: int = LEVELS // 2,
+        patiences: int = PATIENCES // 2,
+    ) -> None:
+        super().__init__(env)
+        setup = self._tables
+        solve = functools.partial(optimum, levels=levels, patiences=patiences)
+        shares = _label_shares(setup)
+        main = int(np.argmax(shares)) if len(shares) else -1
+        self._main = main
+        self._plan = solve(_main_model(setup, main, classes))
+        others = np.flatnonzero(shares >= _FEW).tolist() if setup.effects.satiation else []
+        self._others: dict[int, Solution] = {
+            label: solve(_own_model(setup, label, classes)) for label in others if label != main
+        }
+
+    def _plays(
+        self, tracks: NDArray[np.int64], steps: NDArray[np.int64], state: State
+    ) -> NDArray[np.bool_]:
+        setup, effects = self._tables, self._tables.effects
+        enjoyed = effects.enjoyment(setup.scores.total.take(tracks), state.level)
+        has_main = (setup.slots[tracks] == self._main).any(axis=1)
+        level = state.levels[:, self._main] if self._main >= 0 else np.zeros(len(tracks))
+        worth = np.empty(len(tracks))
+        for step in np.unique(steps).tolist():
+            now = steps == step
+            after_play = effects.patience_after_play(state.patience[now], enjoyed[now])
+            after_pass = effects.patience_after_pass(state.patience[now])
+            raised = effects.recovered(level[now] + has_main[now])
+            fallen = effects.recovered(level[now])
+            worth[now] = (
+                enjoyed[now]
+                + self._stays(after_play) * self._plan.at(step + 1, raised, after_play)
+                - self._stays(after_pass) * self._plan.at(step + 1, fallen, after_pass)
+            )
+            for label, own in self._others.items():
+                held = now & (setup.slots[tracks] == label).any(axis=1)
+                if held.any():
+                    levels = state.levels[held, label]
+                    worth[held] += own.at(step + 1, effects.recovered(levels + 1.0))
+                    worth[held] -= own.at(step + 1, effects.recovered(levels))
+        return worth > 0
+
+    def _stays(self, patience: Floats) -> Floats:
+        effects = self._tables.effects
+        return 1.0 - effects.leaves(patience) if effects.patience else np.ones(len(patience))
+
+
+def upper_bound(env: Any, *, classes: int = 500, levels: int = LEVELS // 2) -> float:
+    """Return an upper bound on the mean return of any policy, by relaxation.
+
+    The smaller one of two: a listener who never leaves (whom one can pass over to the end of the
+    session, so that leaving never helps), and one whom nothing satiates. Both are solved by
+    dynamic programming; tracks are grouped by the greatest enjoyment in a class, and the grid of
+    levels is never below the values, so that neither spoils the bound. It holds for tracks that are
+    drawn with replacement and have one genre each, and up to the grid of patience.
+
+    Args:
+        env: MusicRecSession-v0, scalar or vector, wrapped or not.
+        classes: of enjoyment, for each genre, at most.
+        levels: cells of the grid of satiation.
+
+    Raises:
+        TypeError: for another environment.
+    """
+    setup = _session_env(env).tables
+    labels = np.flatnonzero(_label_shares(setup) > 0).tolist()
+    if not setup.effects.satiation:
+        labels = []  # all that is enjoyed is played
+    models = [_own_model(setup, label, classes, by="greatest") for label in labels]
+    stays = sum(optimum(model, levels=levels).value for model in models)
+    rest = setup.pool if not labels else setup.pool[setup.labels.counts[setup.pool] == 0]
+    enjoyed = float(np.maximum(setup.scores.total[rest], 0).sum()) / len(setup.pool)
+    stays += enjoyed * setup.session_length
+    fresh = _main_model(setup, -1, classes, by="greatest")
+    unsatiated = optimum(replace(fresh, effects=replace(setup.effects, satiation=0.0)))
+    return min(stays, unsatiated.value)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What a policy makes of what planning is worth.
+
+    Attributes:
+        gain: (J - J_myopic) / (J_planner - J_myopic), over the means of paired sessions.
+        low: lower end of its 95 % bootstrap interval.
+        high: upper end.
+    """
+
+    gain: float
+    low: float
+    high: float
+
+
+def planning_gain(
+    returns: Floats,
+    myopic: Floats,
+    planner: Floats,
+    *,
+    generator: np.random.Generator,
+    resamples: int = 2000,
+) -> Gain:
+    """Return the planning gain: 0 for the myopic oracle, 1 for the planner.
+
+    Args:
+        returns: (n,) of the policy, in the same n sessions as the others'.
+        myopic: (n,) of the myopic oracle.
+        planner: (n,) of the planner.
+        generator: for the bootstrap over sessions.
+        resamples: of the bootstrap.
+
+    Raises:
+        ValueError: the arrays differ in shape, or the planner earns no more than the myopic oracle:
+            then there is nothing to be gained.
+    """
+    if not returns.shape == myopic.shape == planner.shape or returns.ndim != 1:
+        raise ValueError(
+            "the returns must be of the same sessions, got shapes "
+            f"{returns.shape}, {myopic.shape} and {planner.shape}"
+        )
+    stacked = np.stack([returns - myopic, planner - myopic])
+    above, span = stacked.mean(axis=1)
+    if span <= 0:
+        raise ValueError(
+            f"the planner earns {span:g} more than the myopic oracle: there is no planning gain"
+        )
+    drawn = generator.integers(len(returns), size=(resamples, len(returns)))
+    tops, spans = stacked[:, drawn].mean(axis=2)
+    low, high = np.quantile(tops / np.where(spans > 0, spans, np.nan), [0.025, 0.975])
+    return Gain(float(above / span), float(low), float(high))
+
+
+def session_returns(policy: Policy, env: Any, *, seed: int) -> Floats:
+    """Return what a policy earns in one session of each environment, (num_envs,) float64.
+
+    Args:
+        policy: a planner made for ``env``, or a learner.
+        env: a vector environment, with autoreset ``NEXT_STEP`` or ``SAME_STEP``.
+        seed: environment i shows the first session of ``seed + i``.
+    """
+    observations, _ = env.reset(seed=seed)
+    running, returns = np.ones(env.num_envs, dtype=np.bool_), np.zeros(env.num_envs)
+    while running.any():
+        actions, _ = policy.predict(observations, deterministic=True)
+        observations, rewards, terminated, truncated, _ = env.step(actions)
+        returns += np.where(running, rewards, 0.0)
+        running &= ~(terminated | truncated)
+    return returns
+
+
+def _session_env(env: Any) -> SessionEnvs:
+    inside = getattr(env, "unwrapped", env)
+    if not isinstance(inside, MusicRecSessionEnv | MusicRecSessionVectorEnv):
+        raise TypeError(f"a planner needs MusicRecSession-v0, scalar or vector, got {env!r}")
+    return inside
+
+
+def _held(setup: SessionSetup, label: int) -> NDArray[np.bool_]:
+    """Return (n_pool,) bool: which tracks of the pool have the label."""
+    held: NDArray[np.bool_] = (setup.slots[setup.pool] == label).any(axis=1)
+    return held
+
+
+def _label_shares(setup: SessionSetup) -> Floats:
+    """Return (n_labels,) float64: the share of the pool that has each label."""
+    labels = setup.slots[setup.pool].ravel()
+    counts = np.bincount(labels, minlength=setup.n_labels + 1)[: setup.n_labels]
+    return counts / len(setup.pool)
+
+
+def _main_model(setup: SessionSetup, main: int, classes: int, *, by: By = "mean") -> SessionModel:
+    """Return the model of a session in which only one label's level is kept."""
+    has = _held(setup, main)
+    fresh = setup.scores.total[setup.pool]
+    parts = [(grouped(fresh[mask], classes, by=by), mask) for mask in (has, ~has) if mask.any()]
+    counts = [len(means) for (means, _), _ in parts]
+    felt = np.repeat([float(mask is has) for _, mask in parts], counts)
+    return SessionModel(
+        fresh=np.concatenate([means for (means, _), _ in parts]),
+        shares=np.concatenate([shares * mask.mean() for (_, shares), mask in parts]),
+        effects=setup.effects,
+        length=setup.session_length,
+        rise=felt,
+        felt=felt,
+    )
+
+
+def _own_model(setup: SessionSetup, label: int, classes: int, *, by: By = "mean") -> SessionModel:
+    """Return the model of one label's tracks, to whose level nothing else matters; no patience."""
+    held = _held(setup, label)
+    means, shares = grouped(setup.scores.total[setup.pool][held], classes, by=by)
+    effects = replace(setup.effects, patience=0.0)
+    return SessionModel(means, shares * held.mean(), effects, setup.session_length)

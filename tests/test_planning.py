@@ -1,0 +1,141 @@
+"""The planner and the myopic oracle in the environment, against the reduced model's optimum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from agents.planning import MyopicOracle, Planner, planning_gain, session_returns, upper_bound
+from agents.session_model import SessionModel, myopic, optimum
+from music_env import PRESETS, Catalogue, MusicRecSessionEnv, MusicRecSessionVectorEnv
+
+CLASSES, SHARES = [-1.0, 1.0, 2.0, 3.0], [0.3, 0.3, 0.2, 0.2]
+N_TRACKS = 10_000
+
+
+@dataclass(frozen=True)
+class OneGenre:
+    """The listener of the reduced model."""
+
+    def scores(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Return three tenths of -1, three of 1, two of 2 and two of 3."""
+        counts = [round(share * catalogue.n_tracks) for share in SHARES]
+        return np.repeat(CLASSES, counts)
+
+
+@pytest.fixture(scope="module")
+def one_genre() -> Catalogue:
+    rows = [(f"t{i}", f"Track {i}", "Somebody", "rock", 0.5) for i in range(N_TRACKS)]
+    columns = ["track_id", "title", "artists", "genres", "danceability"]
+    return Catalogue.from_frame(pd.DataFrame(rows, columns=columns))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_environment_agrees_with_the_reduced_model(one_genre: Catalogue, preset: str) -> None:
+    n = 1000
+    env = MusicRecSessionVectorEnv(
+        n,
+        catalogue=one_genre,
+        listener=OneGenre(),
+        enjoyed_share=None,
+        preset=preset,
+        encoding="grid",
+    )
+    model = SessionModel(np.array(CLASSES), np.array(SHARES), PRESETS[preset], 50)
+    best = optimum(model, levels=128, patiences=64).value
+    greedy = myopic(model, levels=1024, patiences=64).value
+    planner = Planner(env)
+    assert planner._plan.value == pytest.approx(best, rel=2e-2)  # a coarser grid, the same model
+    for policy, value in ((planner, best), (MyopicOracle(env), greedy)):
+        returns = session_returns(policy, env, seed=0)
+        error = 4 * returns.std() / n**0.5 + 0.01 * value
+        assert returns.mean() == pytest.approx(value, abs=error), type(policy).__name__
+    assert upper_bound(env, levels=128) >= best - 1e-9
+
+
+@dataclass(frozen=True)
+class TwoClasses:
+    """Half of the tracks are enjoyed by 0.5, half by 3."""
+
+    def scores(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Return the one for the first half, the other for the second."""
+        return np.repeat([0.5, 3.0], catalogue.n_tracks // 2)
+
+
+def test_three_steps_in_the_environment_earn_what_was_computed_by_hand(
+    one_genre: Catalogue,
+) -> None:
+    # By hand in test_session_model.py: 3.9375, and 3.75 for the myopic oracle.
+    env = MusicRecSessionVectorEnv(
+        4000,
+        catalogue=one_genre,
+        listener=TwoClasses(),
+        enjoyed_share=None,
+        preset="satiation",
+        satiation=2.0,
+        decay=0.5,
+        session_length=3,
+        encoding="grid",
+    )
+    for policy, value in ((Planner(env, levels=8), 3.9375), (MyopicOracle(env), 3.75)):
+        returns = session_returns(policy, env, seed=0)
+        assert returns.mean() == pytest.approx(value, abs=4 * returns.std() / 4000**0.5)
+
+
+@pytest.mark.parametrize(("preset", "least"), [("static", 1), ("satiation", 1.3), ("both", 1.3)])
+def test_what_planning_is_worth_for_the_default_listener(preset: str, least: float) -> None:
+    env = MusicRecSessionVectorEnv(400, preset=preset, encoding="grid")
+    greedy = session_returns(MyopicOracle(env), env, seed=0)
+    planner = session_returns(Planner(env), env, seed=0)
+    assert planner.mean() / greedy.mean() >= least
+    assert planner.mean() <= upper_bound(env, classes=100) + 4 * planner.std() / 20
+    if preset == "static":
+        np.testing.assert_array_equal(planner, greedy)
+        with pytest.raises(ValueError, match="there is no planning gain"):
+            planning_gain(greedy, greedy, planner, generator=np.random.default_rng(0))
+    else:
+        gain = planning_gain(planner, greedy, planner, generator=np.random.default_rng(0))
+        assert gain.gain == gain.low == gain.high == 1
+
+
+def test_planning_gain_by_hand() -> None:
+    greedy, planner = np.array([1.0, 3, 2]), np.array([3.0, 5, 4])
+    halfway = np.array([1.0, 5, 3])
+    gain = planning_gain(halfway, greedy, planner, generator=np.random.default_rng(0))
+    assert gain.gain == 0.5 and 0 <= gain.low <= 0.5 <= gain.high <= 1
+    with pytest.raises(ValueError, match=r"got shapes \(2,\), \(3,\) and \(3,\)"):
+        planning_gain(halfway[:2], greedy, planner, generator=np.random.default_rng(0))
+
+
+def test_scalar_and_vector_policies_decide_alike() -> None:
+    arguments: dict[str, Any] = {"encoding": "grid", "session_length": 8}
+    scalar = gym.make("MusicRecSession-v0", **arguments)
+    vector = gym.make_vec("MusicRecSession-v0", num_envs=1, **arguments)
+    observation, _ = scalar.reset(seed=5)
+    vector.reset(seed=5)
+    small: dict[str, Any] = {"classes": 6, "levels": 16, "patiences": 8}
+    pairs = [
+        (MyopicOracle(scalar), MyopicOracle(vector)),
+        (Planner(scalar, **small), Planner(vector, **small)),
+    ]
+    for step in range(8):
+        for one, many in pairs:
+            action, _ = one.predict(observation)
+            assert action.shape == () and many.predict(observation)[0].tolist() == [int(action)]
+        observation, _, terminated, _, _ = scalar.step(int(action))
+        vector.step(np.array([action]))
+        if terminated:
+            assert step > 0
+            break
+
+
+def test_planners_need_the_environment() -> None:
+    with pytest.raises(TypeError, match="a planner needs MusicRecSession-v0"):
+        MyopicOracle(gym.make("CartPole-v1"))
+    assert isinstance(Planner(MusicRecSessionEnv(encoding="grid", preset="static")), Planner)
