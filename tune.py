@@ -82,14 +82,18 @@ class Arguments:
 def dueling_dqn_space(trial: optuna.Trial) -> DuelingDQNSettings:
     """Return the settings of a trial: what is searched for the dueling DQN.
 
-    Updates are searched as a number for every sixteen tracks, whatever the number of sessions, up
-    to what a training of about ten seconds has time for.
+    Updates are searched as numbers for every sixteen tracks, whatever the number of sessions: at
+    first, and later on, up to what a training of some ten seconds has time for.
     """
-    n_envs = trial.suggest_categorical("n_envs", [16, 32, 64])
+    n_envs = trial.suggest_categorical("n_envs", [8, 16, 32])
+    first = trial.suggest_int("first_updates_per_16_tracks", 4, 32, step=4)
+    later = trial.suggest_int("updates_per_16_tracks", 2, 4, step=2)
     return replace(
         DuelingDQNSettings(),
         n_envs=n_envs,
-        gradient_steps=trial.suggest_int("updates_per_16_tracks", 1, 3) * n_envs // 16,
+        gradient_steps=first * n_envs // 16,
+        final_gradient_steps=later * n_envs // 16,
+        gradient_steps_fraction=trial.suggest_float("gradient_steps_fraction", 0.02, 0.3, log=True),
         learning_rate=trial.suggest_float("learning_rate", 1e-3, 5e-2, log=True),
         batch_size=trial.suggest_categorical("batch_size", [64, 128, 256]),
         learning_starts=trial.suggest_categorical("learning_starts", [32, 64, 128, 256]),
@@ -123,7 +127,8 @@ def defaults_as_point(agent: Agent) -> dict[str, Any]:
     settings = DuelingDQNSettings() if agent == "dueling-dqn" else QLearningSettings()
     point = asdict(settings)
     if isinstance(settings, DuelingDQNSettings):
-        point["updates_per_16_tracks"] = 16 * settings.gradient_steps // settings.n_envs
+        point["first_updates_per_16_tracks"] = 16 * settings.gradient_steps // settings.n_envs
+        point["updates_per_16_tracks"] = 16 * settings.final_gradient_steps // settings.n_envs
         (point["hidden"],) = settings.net_arch
     else:
         point["final_share"] = settings.final_learning_rate / settings.learning_rate

@@ -91,7 +91,9 @@ class DuelingDQN(SavedDQN):
         gamma: discount, in [0, 1].
         train_freq: steps of the environments from one training to the next, or
             ``(n, "step" or "episode")``.
-        gradient_steps: updates in a training; -1: as many as steps were taken.
+        gradient_steps: updates in a training; -1: as many as steps were taken. Or a function of the
+            progress remaining (1 to 0), rounded: replaying much while there is little data, less
+            later on, costs little and needs fewer steps of the environment.
         replay_buffer_class: by default chosen by the observations and ``n_steps``;
             `agents.PrioritizedReplayBuffer` for prioritized replay.
         replay_buffer_kwargs: further arguments of it, for instance ``dict(alpha=0.5)``.
@@ -136,7 +138,7 @@ class DuelingDQN(SavedDQN):
         tau: float = 1.0,
         gamma: float = 0.99,
         train_freq: int | tuple[int, str] = 4,
-        gradient_steps: int = 1,
+        gradient_steps: int | Schedule = 1,
         replay_buffer_class: type[ReplayBuffer] | None = None,
         replay_buffer_kwargs: dict[str, Any] | None = None,
         optimize_memory_usage: bool = False,
@@ -161,6 +163,7 @@ class DuelingDQN(SavedDQN):
         self._given = {
             "replay_buffer_class": replay_buffer_class,
             "replay_buffer_kwargs": replay_buffer_kwargs,
+            "gradient_steps": gradient_steps,
         }
         self.double = double
         super().__init__(
@@ -173,7 +176,7 @@ class DuelingDQN(SavedDQN):
             tau=tau,
             gamma=gamma,
             train_freq=train_freq,
-            gradient_steps=gradient_steps,
+            gradient_steps=_at(gradient_steps, 1.0),
             replay_buffer_class=replay_buffer_class,
             replay_buffer_kwargs=dict(replay_buffer_kwargs or {}),
             optimize_memory_usage=optimize_memory_usage,
@@ -347,6 +350,11 @@ class DuelingDQN(SavedDQN):
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
 
+    def _update_current_progress_remaining(self, num_timesteps: int, total_timesteps: int) -> None:
+        super()._update_current_progress_remaining(num_timesteps, total_timesteps)
+        # SB3 reads the number after the steps from which this is called, before the training.
+        self.gradient_steps = _at(self._given["gradient_steps"], self._current_progress_remaining)
+
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """Update the online network from replayed transitions.
 
@@ -436,3 +444,10 @@ class DuelingDQN(SavedDQN):
             ended = np.flatnonzero(dones)
             infos, dones = [infos[i] for i in ended], dones[ended]
         super()._update_info_buffer(infos, dones)
+
+
+def _at(gradient_steps: int | Schedule, progress_remaining: float) -> int:
+    """Return the updates in a training at some point of `learn`."""
+    if isinstance(gradient_steps, int):
+        return gradient_steps
+    return max(0, round(gradient_steps(progress_remaining)))

@@ -17,6 +17,21 @@ Tuned by us: without the finest some tracks at the
 ends stay wrong, without the coarse ones more tracks have to be judged."""
 
 
+RARITY_EXPONENT = 1 / 3
+_UNSCALED = 16  # rows of an embedding that is handed on as it is
+
+
+def rarity_scale(n_rows: int) -> float:
+    """Return what an embedding of so many rows is multiplied by: ``(16 / n_rows) ** (1 / 3)``.
+
+    Adam moves a row that is seen in one of a thousand tracks as fast as one that is seen in each
+    second track, so that the rows of a large vocabulary would explain the first tracks by heart:
+    each artist is seen once. Multiplied by less than 1, they learn more slowly than genres and
+    coarse bins do. Tuned by us: docs/tuning.md.
+    """
+    return float((_UNSCALED / n_rows) ** RARITY_EXPONENT)
+
+
 class CodesExtractor(BaseFeaturesExtractor):
     """Embed a ``codes`` observation: numbers as they are, a sum of embeddings for each vocabulary.
 
@@ -24,7 +39,8 @@ class CodesExtractor(BaseFeaturesExtractor):
     number, a greater one a code in 0..bound, 0 for none; neighbouring columns of one bound are
     slots of one vocabulary. The first number is danceability; it is also given as the sum of an
     embedding for each of several bins, since one raw number cannot bend a network sharply enough
-    at the ends of the preferred range.
+    at the ends of the preferred range. What many rows share the tracks of learns more slowly, see
+    `rarity_scale`.
 
     Args:
         observation_space: a one-dimensional Box with lower bounds 0.
@@ -84,6 +100,10 @@ class CodesExtractor(BaseFeaturesExtractor):
         # What has not been seen says nothing: a random start would decide for rare labels and bins.
         for embedding in embeddings + ([self.bin_embedding] if self.bin_embedding else []):
             nn.init.zeros_(embedding.weight)
+        self.label_scales = [rarity_scale(size) for size in sizes]
+        self.bin_scales: th.Tensor
+        scales = th.tensor([rarity_scale(size) for size in danceability_bins], dtype=th.float32)
+        self.register_buffer("bin_scales", scales, persistent=False)
 
     def forward(self, observations: th.Tensor) -> th.Tensor:
         """Return (batch, features_dim) float32 features of (batch, n_columns) observations."""
@@ -92,7 +112,10 @@ class CodesExtractor(BaseFeaturesExtractor):
             # The small addition keeps float32 0.43 * 1000 from falling into the bin below 430.
             bins = ((observations[:, :1] + 1e-6) * self.bins).long()
             bins = th.minimum(bins, self.bins.long() - 1) + self.first_bin
-            parts.append(self.bin_embedding(bins).sum(dim=1))
-        for slots, embedding in zip(self.slots, self.labels, strict=True):
-            parts.append(embedding(observations[:, slots].long()).sum(dim=1))
+            # (bins,) x (batch, bins, dim): a sum weighed by the scales
+            parts.append(self.bin_scales @ self.bin_embedding(bins))
+        for slots, embedding, scale in zip(
+            self.slots, self.labels, self.label_scales, strict=True
+        ):
+            parts.append(embedding(observations[:, slots].long()).sum(dim=1) * scale)
         return th.cat(parts, dim=1)

@@ -82,14 +82,18 @@ class DuelingDQNSettings:
     """Tracks to judge, four times the embedded catalogue: hardly one is never met."""
     encoding: str = "codes"
     """The environment's encoding."""
-    n_envs: int = 16
+    n_envs: int = 8
     """Sessions at a time."""
     learning_rate: float = 2e-2
     """First step size of Adam; it falls linearly to a twentieth."""
     batch_size: int = 128
     """Transitions in an update."""
-    gradient_steps: int = 3
-    """Updates after each step of all sessions."""
+    gradient_steps: int = 16
+    """Updates after each step of all sessions at the start: the first tracks say most."""
+    final_gradient_steps: int = 1
+    """To how many they fall linearly."""
+    gradient_steps_fraction: float = 0.1
+    """Share of the training over which they fall."""
     buffer_size: int = 100_000
     """Transitions kept for replay."""
     learning_starts: int = 32
@@ -178,7 +182,7 @@ def make_learner(
         env=env,
         learning_rate=LinearSchedule(rate, rate / 20, 1.0),
         batch_size=settings.batch_size,
-        gradient_steps=settings.gradient_steps,
+        gradient_steps=gradient_steps(settings),
         train_freq=1,
         buffer_size=settings.buffer_size,
         learning_starts=settings.learning_starts,
@@ -190,6 +194,12 @@ def make_learner(
         device="cpu",
         **common,
     )
+
+
+def gradient_steps(settings: DuelingDQNSettings) -> int | LinearSchedule:
+    """Return the updates after each step of all sessions, a number where it stays the same."""
+    first, last = settings.gradient_steps, settings.final_gradient_steps
+    return first if first == last else LinearSchedule(first, last, settings.gradient_steps_fraction)
 
 
 def train_run(settings: RunSettings) -> dict[str, Any]:
@@ -341,13 +351,15 @@ def _check_numbers(settings: RunSettings) -> None:
     """Raise ``ValueError`` for a number that no run can be made with, naming it."""
     values = {**asdict(settings.learner), "timesteps": settings.total_timesteps}
     at_least_1 = (
-        "timesteps", "n_envs", "batch_size", "gradient_steps", "buffer_size", "n_steps",
-        "target_update_interval", "embedding_dim",
+        "timesteps", "n_envs", "batch_size", "gradient_steps", "final_gradient_steps",
+        "buffer_size", "n_steps", "target_update_interval", "embedding_dim",
     )  # fmt: skip
     for name in at_least_1:
         if values.get(name, 1) < 1:
             raise ValueError(f"{name} must be at least 1, got {values[name]}")
-    for name in ("learning_rate", "final_learning_rate", "exploration_fraction"):
+    for name in (
+        "learning_rate", "final_learning_rate", "exploration_fraction", "gradient_steps_fraction",
+    ):  # fmt: skip
         if not 0 < values.get(name, 1) <= 1:
             raise ValueError(f"{name} must be above 0 and at most 1, got {values[name]}")
     for name in ("gamma", "exploration_initial_eps", "exploration_final_eps"):

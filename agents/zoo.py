@@ -45,7 +45,7 @@ def _hyperparameters(settings: DuelingDQNSettings) -> dict[str, Any]:
         "learning_rate": f"lin_{settings.learning_rate}",  # the zoo's own schedule: down to 0
         "batch_size": settings.batch_size,
         "train_freq": 1,
-        "gradient_steps": settings.gradient_steps,
+        "gradient_steps": _mean_gradient_steps(settings),
         "buffer_size": settings.buffer_size,
         "learning_starts": settings.learning_starts,
         "gamma": settings.gamma,
@@ -54,6 +54,12 @@ def _hyperparameters(settings: DuelingDQNSettings) -> dict[str, Any]:
         "exploration_final_eps": settings.exploration_final_eps,
         "exploration_fraction": settings.exploration_fraction,
     }
+
+
+def _mean_gradient_steps(settings: DuelingDQNSettings) -> int:
+    """Return the updates after each step of all sessions, one number: SB3's DQN takes no other."""
+    first, last = settings.gradient_steps, settings.final_gradient_steps
+    return round(last + settings.gradient_steps_fraction * (first - last) / 2)
 
 
 hyperparams = {"MusicRec-v0": _hyperparameters(DuelingDQNSettings())}

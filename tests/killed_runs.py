@@ -72,8 +72,9 @@ class CountingBuffer(ReplayBuffer):
 
 # 8 sessions at a time, a ring of 30 rows which 100 steps fill several times.
 _DQN = DuelingDQNSettings(
-    timesteps=800, n_envs=8, batch_size=16, gradient_steps=1, buffer_size=240, learning_starts=64,
-    target_update_interval=80, net_arch=(8,), embedding_dim=4, gamma=0.9,
+    timesteps=800, n_envs=8, batch_size=16, gradient_steps=3, gradient_steps_fraction=0.5,
+    buffer_size=240, learning_starts=64, target_update_interval=80, net_arch=(8,), embedding_dim=4,
+    gamma=0.9,
 )  # fmt: skip
 SETTINGS: dict[str, QLearningSettings | DuelingDQNSettings] = {
     "q-learning": QLearningSettings(timesteps=1600, n_envs=4),

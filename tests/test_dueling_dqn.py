@@ -437,6 +437,31 @@ def test_action_values_of_one_observation(kind):
     np.testing.assert_array_equal(values, learner.q_values(walks(1, kind).reset()))
 
 
+# --- Number of updates ----------------------------------------------------------------------------
+
+
+class Trainings(BaseCallback):
+    """Notes the updates made before each step of the environments."""
+
+    def _on_training_start(self):
+        self.counts = []
+
+    def _on_rollout_start(self):
+        self.counts.append(self.model._n_updates)
+
+    def _on_step(self):
+        return True
+
+
+def test_updates_follow_a_function_of_the_progress():
+    learner = make(learning_starts=0, train_freq=1, gradient_steps=lambda p: 10 * p - 3.6)
+    trainings = Trainings()
+    learner.learn(50, callback=trainings)
+    # Ten times five steps: 10 p is 9, 8, ... 0 behind them; rounded, and none below 0.
+    made = np.diff([*trainings.counts, learner._n_updates])
+    assert made.tolist() == [5, 4, 3, 2, 1, 0, 0, 0, 0, 0]
+
+
 # --- Files ----------------------------------------------------------------------------------------
 
 
@@ -453,6 +478,7 @@ OWN = f"{__name__}.OwnExtractor"
         ("box", {}),
         ("discrete", {"n_steps": 3, "double": True}),
         ("dict", {"learning_rate": LinearSchedule(0.01, 0.001, 1.0), "train_freq": (2, "step")}),
+        ("box", {"gradient_steps": LinearSchedule(6, 1, 0.5)}),
         (
             "box",
             {
