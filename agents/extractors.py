@@ -114,8 +114,6 @@ class CodesExtractor(BaseFeaturesExtractor):
             bins = th.minimum(bins, self.bins.long() - 1) + self.first_bin
             # (bins,) x (batch, bins, dim): a sum weighed by the scales
             parts.append(self.bin_scales @ self.bin_embedding(bins))
-        for slots, embedding, scale in zip(
-            self.slots, self.labels, self.label_scales, strict=True
-        ):
+        for slots, embedding, scale in zip(self.slots, self.labels, self.label_scales, strict=True):
             parts.append(embedding(observations[:, slots].long()).sum(dim=1) * scale)
         return th.cat(parts, dim=1)
