@@ -18,14 +18,16 @@ from typing import Annotated, Literal
 
 import tyro
 
-from bench.listeners import DEEZER
+from bench.listeners import DEEZER, TIDYTUESDAY
 from bench.report import ROOT, machine
 from study.tasks import MACHINE, Task
 
 TABLES = ROOT / "docs" / "study"
 RESULTS = ROOT / "docs" / "results.md"
 
-Suite = Literal["musicrec", "ablation", "generalisation", "control", "control-ablation"]
+Suite = Literal[
+    "musicrec", "ablation", "generalisation", "any-listener", "control", "control-ablation"
+]
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Run:
         "musicrec",
         "ablation",
         "generalisation",
+        "any-listener",
         "control",
         "control-ablation",
     )
@@ -56,6 +59,8 @@ class Run:
     """Processes, of one thread each."""
     deezer: Annotated[Path, tyro.conf.arg(metavar="FILE")] = DEEZER
     """The Deezer catalogue, which is not part of the project; its listeners are left out without it."""  # noqa: E501
+    tidytuesday: Annotated[Path, tyro.conf.arg(metavar="FILE")] = TIDYTUESDAY
+    """The TidyTuesday catalogue, likewise; for any-listener."""
     tables: Annotated[Path, tyro.conf.arg(metavar="DIR")] = TABLES
     """Folder of the tables, a file for each suite."""
     progress_bar: bool = True
@@ -95,11 +100,21 @@ def run(arguments: Run) -> int:
             "out (--deezer FILE says where it is)",
             file=sys.stderr,
         )
+    if "any-listener" in arguments.suites and not arguments.tidytuesday.is_file():
+        print(
+            f"study: {arguments.tidytuesday} is not there: any-listener leaves it out "
+            "(--tidytuesday FILE says where it is)",
+            file=sys.stderr,
+        )
     tasks = [
         task
         for suite in arguments.suites
         for task in tasks_of(
-            suite, deezer=arguments.deezer, seeds=arguments.seeds, budget=arguments.budget
+            suite,
+            deezer=arguments.deezer,
+            tidytuesday=arguments.tidytuesday,
+            seeds=arguments.seeds,
+            budget=arguments.budget,
         )
         if (not arguments.only or task.learner in arguments.only)
         and (not arguments.cases or any(part in task.case for part in arguments.cases))

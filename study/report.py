@@ -10,13 +10,27 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from bench.report import markdown_table
-from study import plots, report_control, report_held_out, report_regret, report_switches
+from study import (
+    plots,
+    report_any,
+    report_control,
+    report_held_out,
+    report_regret,
+    report_switches,
+)
 from study.intervals import Statistics
 from study.statistics import LEVEL
 from study.table import read_rows
 from study.tasks import MACHINE, Row
 
-SUITES = ("musicrec", "ablation", "generalisation", "control", "control-ablation")
+SUITES = (
+    "musicrec",
+    "ablation",
+    "generalisation",
+    "any-listener",
+    "control",
+    "control-ablation",
+)
 
 
 def write_report(tables: Path, out: Path, *, resamples: int) -> list[Path]:
@@ -90,6 +104,9 @@ def _sections(done: dict[str, list[Row]], how: Statistics) -> tuple[list[str], d
             "",
         ]
         lines += report_held_out.generalisation_section(own, how)
+    if own := done.get("any-listener"):
+        lines += ["## MusicRec: every listener", "", report_any.METHOD, ""]
+        lines += report_any.any_listener_section(own, how)
     if own := done.get("control"):
         figures["results_control.png"] = report_control.control_figure(own, how)
         lines += ["## CartPole, Acrobot, LunarLander", "", report_control.METHOD, ""]
