@@ -107,7 +107,8 @@ def drawn_listeners(tables: AnyTables, count: int, *, seed: int) -> Listeners:
 def scores_of(tables: AnyTables, listener: Listeners) -> Floats:
     """Return (n_tracks,) float64: the reward for *like* of every track, for one listener."""
     tracks = np.arange(tables.catalogue.n_tracks)[None]
-    return tables.outcomes.scores(pair_kinds(tables.catalogue, tracks, listener))[0]
+    scores: Floats = tables.outcomes.scores(pair_kinds(tables.catalogue, tracks, listener))[0]
+    return scores
 
 
 def pair_values(learner: Learner, tables: AnyTables, listener: Listeners) -> Floats:
@@ -115,7 +116,8 @@ def pair_values(learner: Learner, tables: AnyTables, listener: Listeners) -> Flo
     encoded = tables.encoded
     tracks = np.arange(tables.catalogue.n_tracks)
     q = learner.q_values(encoded.pairs(tracks, encoded.listeners(listener)))
-    return np.subtract(q[:, 1], q[:, 0], dtype=np.float64)
+    values: Floats = np.subtract(q[:, 1], q[:, 0], dtype=np.float64)
+    return values
 
 
 def pair_policy(name: str, learner: Learner, tables: AnyTables) -> PairPolicy:

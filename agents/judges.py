@@ -97,7 +97,7 @@ class HeldOutJudge:
         )
         self._scores = self.held_out.outcomes.scores(drawn.kinds)  # (n_listeners, session_length)
         self._observations = encoded.pairs(
-            drawn.tracks.reshape(-1), np.repeat(rows, self.session_length, axis=0)
+            drawn.tracks.reshape(-1).astype(np.int64), np.repeat(rows, self.session_length, axis=0)
         )
         self.oracle_mean_reward = float(np.abs(self._scores).mean())
 

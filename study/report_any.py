@@ -66,7 +66,7 @@ def any_listener_section(rows: Sequence[Row], how: Statistics) -> list[str]:
 
 def _table_rows(name: str, rows: Sequence[Row], how: Statistics) -> list[tuple[str, ...]]:
     of = partial(_measure, rows, how)
-    found = []
+    found: list[tuple[str, ...]] = []
     for group in GROUPS:
         counts = sorted({row["groups"][group]["listeners"] for row in rows})
         listeners = "-".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))

@@ -199,7 +199,7 @@ def _generalisation(deezer: Path | None) -> Planned:
 
 
 def _any_listener(tidytuesday: Path | None) -> Planned:
-    catalogues = {"embedded": None}
+    catalogues: dict[str, str | None] = {"embedded": None}
     if tidytuesday is not None and tidytuesday.is_file():
         catalogues["TidyTuesday"] = str(tidytuesday)
     budget = AnyListenerSettings().timesteps
