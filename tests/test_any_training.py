@@ -26,7 +26,7 @@ from agents.any_evaluation import (
     summary,
 )
 from agents.any_report import evaluate_any, print_any, write_any
-from agents.judges import PROGRESS_LISTENERS, HeldOutJudge
+from agents.judges import HeldOutJudge
 from agents.runs import RunError
 from agents.training import AnyListenerSettings, DuelingDQNSettings, train_run
 from music_env import Catalogue, MusicRecAnyListenerEnv
@@ -81,14 +81,18 @@ def test_a_loaded_run_serves_a_listener_by_name(run: Path) -> None:
     assert decision_figures(scores, liked)["balanced_accuracy"] > 0.95
 
 
-def test_progress_is_that_of_stepping_through_sessions_of_held_out_listeners(run: Path) -> None:
+def test_progress_is_that_of_stepping_through_sessions_of_held_out_listeners(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = 10
+    monkeypatch.setattr("agents.judges.PROGRESS_LISTENERS", sessions)
     loaded = agents.load_run(run)
     judge = HeldOutJudge(loaded.make_env().unwrapped.tables)  # type: ignore[attr-defined]
     figures = judge.progress(loaded.learner)
     env = loaded.make_env(split="test").unwrapped
     trained_on = set(loaded.make_env().unwrapped.population.listeners.artist) - {OPEN}  # type: ignore[attr-defined]
     regrets, rewards, best = [], [], []
-    for session in range(PROGRESS_LISTENERS):
+    for session in range(sessions):
         observation, info = env.reset(seed=0 if session == 0 else None)
         assert info["listener"]["artist"] not in trained_on
         done = False

@@ -191,4 +191,4 @@ def test_artists_that_nobody_preferred_in_training_are_served() -> None:
         listener = listeners.take(slice(i, i + 1))
         scores, values = scores_of(tables, listener), pair_values(learner, tables, listener)
         figures = decision_figures(scores, values > 0)
-        assert figures["balanced_accuracy"] > 0.999, listener.preference(0, tables.catalogue)
+        assert figures["balanced_accuracy"] > 0.99, listener.preference(0, tables.catalogue)
