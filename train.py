@@ -101,8 +101,8 @@ class Arguments:
             given = [f"--{name}" for name, value in preference.items() if value is not None]
             if given:
                 raise ValueError(
-                    f"{', '.join(given)} describe one listener, but --listener any trains for all "
-                    "of them: leave them out, or leave out --listener"
+                    f"--listener any trains for all listeners: leave out {', '.join(given)}, or "
+                    "leave out --listener"
                 )
             environment["split"] = "train"
         name = str(self.agent) if self.listener == "one" else f"{self.agent}-any"

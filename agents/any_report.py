@@ -25,6 +25,7 @@ from agents.any_evaluation import (
 )
 from agents.evaluation import TOP_K
 from agents.runs import Run, RunError, write_json
+from music_env.any_tables import AnyTables
 
 SHOWN = {
     "relative_regret": ("regret", ".2%"),
@@ -56,6 +57,7 @@ def evaluate_any(
         for what, mine, theirs in (
             ("catalogue", first.catalogue.checksum, other.catalogue.checksum),
             ("weights", first.weights, other.weights),
+            ("split of the listeners", _split(first), _split(other)),
         ):
             if mine != theirs:
                 raise RunError(
@@ -107,7 +109,8 @@ def print_any(result: dict[str, Any], console: Console) -> None:
         for heading, _ in SHOWN.values():
             table.add_column(heading, justify="right")
         for row in result["policies"]:
-            cells = [_cell(row["groups"][group][name], form) for name, (_, form) in SHOWN.items()]
+            found = row["groups"][group]
+            cells = [_cell(found, name, form) for name, (_, form) in SHOWN.items()]
             table.add_row(escape(row["name"]), *cells)
         console.print(table)
     for row in result["policies"][: result["n_runs"]]:
@@ -135,8 +138,16 @@ def write_any(result: dict[str, Any], out: Path) -> list[str]:
     return ["evaluation.json", "evaluation.csv"]
 
 
-def _cell(found: Sequence[float], form: str) -> str:
-    mean, low, high = found
+def _split(tables: AnyTables) -> str:
+    """Return what decides which listeners are held out."""
+    names = ("population", "population_options", "population_seed", "test_share")
+    return ", ".join(f"{name}={tables.arguments[name]}" for name in names)
+
+
+def _cell(found: dict[str, Any], name: str, form: str) -> str:
+    mean, low, high = found[name]
     if math.isnan(mean):
         return "-"
-    return escape(f"{mean:{form}} [{low:{form}}, {high:{form}}]")
+    if name == "decision_accuracy":  # its interval stands in the files: five are too wide
+        return f"{mean:{form}}"
+    return escape(f"{mean:{form}}\n[{low:{form}}, {high:{form}}]")
