@@ -17,12 +17,12 @@ Tuned by us: without the finest some tracks at the
 ends stay wrong, without the coarse ones more tracks have to be judged."""
 
 
-RARITY_EXPONENT = 1 / 3
+RARITY_EXPONENT = 1 / 4
 _UNSCALED = 16  # rows of an embedding that is handed on as it is
 
 
 def rarity_scale(n_rows: int) -> float:
-    """Return what an embedding of so many rows is multiplied by: ``(16 / n_rows) ** (1 / 3)``.
+    """Return what an embedding of so many rows is multiplied by: ``(16 / n_rows) ** (1 / 4)``.
 
     Adam moves a row that is seen in one of a thousand tracks as fast as one that is seen in each
     second track, so that the rows of a large vocabulary would explain the first tracks by heart:

@@ -230,6 +230,7 @@ _NAMEABLE: dict[str, type] = {
     "agents.policies": DQNPolicy,
     "agents.extractors": BaseFeaturesExtractor,
     "agents.two_tower": BaseFeaturesExtractor,
+    "agents.number_features": BaseFeaturesExtractor,
     "agents.replay": ReplayBuffer,
     "stable_baselines3.dqn.policies": DQNPolicy,
     "stable_baselines3.common.torch_layers": BaseFeaturesExtractor,

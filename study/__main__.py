@@ -20,13 +20,20 @@ import tyro
 
 from bench.listeners import DEEZER, TIDYTUESDAY
 from bench.report import ROOT, machine
+from study.judgements import JUDGEMENTS
 from study.tasks import MACHINE, Task
 
 TABLES = ROOT / "docs" / "study"
 RESULTS = ROOT / "docs" / "results.md"
 
 Suite = Literal[
-    "musicrec", "ablation", "generalisation", "any-listener", "control", "control-ablation"
+    "musicrec",
+    "ablation",
+    "generalisation",
+    "any-listener",
+    "control",
+    "control-ablation",
+    "judgements",
 ]
 
 
@@ -45,6 +52,7 @@ class Run:
         "any-listener",
         "control",
         "control-ablation",
+        "judgements",
     )
     """Which ones, in this order."""
     seeds: int = 10
@@ -61,6 +69,8 @@ class Run:
     """The Deezer catalogue, which is not part of the project; its listeners are left out without it."""  # noqa: E501
     tidytuesday: Annotated[Path, tyro.conf.arg(metavar="FILE")] = TIDYTUESDAY
     """The TidyTuesday catalogue, likewise; for any-listener."""
+    judged: Annotated[Path, tyro.conf.arg(metavar="FILE")] = JUDGEMENTS
+    """Recorded judgements, which are not part of the project; without them that suite is left out."""  # noqa: E501
     tables: Annotated[Path, tyro.conf.arg(metavar="DIR")] = TABLES
     """Folder of the tables, a file for each suite."""
     progress_bar: bool = True
@@ -106,13 +116,22 @@ def run(arguments: Run) -> int:
             "(--tidytuesday FILE says where it is)",
             file=sys.stderr,
         )
+    chosen = arguments.suites
+    if "judgements" in chosen and not arguments.judged.is_file():
+        print(
+            f"study: {arguments.judged} is not there: the suite of recorded judgements is left out "
+            "(--judged FILE says where it is)",
+            file=sys.stderr,
+        )
+        chosen = tuple(suite for suite in chosen if suite != "judgements")
     tasks = [
         task
-        for suite in arguments.suites
+        for suite in chosen
         for task in tasks_of(
             suite,
             deezer=arguments.deezer,
             tidytuesday=arguments.tidytuesday,
+            judged=arguments.judged,
             seeds=arguments.seeds,
             budget=arguments.budget,
         )

@@ -22,6 +22,7 @@ from agents.runs import ENVIRONMENTS
 from agents.training import AnyListenerSettings, make_learner
 from agents.vec_env import GymVecEnv
 from music_env.any_tables import AnyTables
+from study.learners import SEED_STEP
 from study.tasks import Task
 
 LEARNER = "dueling-dqn"
@@ -58,7 +59,7 @@ def held_out_listeners(task: Task) -> dict[str, Any]:
     measured: dict[str, Any] = {"n_tracks": tables.catalogue.n_tracks}
     policy: PairPolicy
     if task.learner == LEARNER:
-        learner = make_learner(settings, GymVecEnv(env), seed=task.seed)
+        learner = make_learner(settings, GymVecEnv(env), seed=task.seed * SEED_STEP)
         process, wall = time.process_time(), time.perf_counter()
         learner.learn(task.budget, log_interval=None)
         measured["train_seconds"] = round(time.process_time() - process, 2)

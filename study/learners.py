@@ -45,6 +45,10 @@ class Contestant:
     values: Values
 
 
+SEED_STEP = 1_000
+"""Seeds of learners with several sessions at a time lie so far apart: sessions of seed s are those
+of the seeds s, s + 1, ..., and runs of neighbouring seeds would see nearly the same tracks."""
+
 Make = Callable[[Mapping[str, Any], int], Contestant]
 """From the arguments of `gym.make` (without the encoding) and a seed."""
 
@@ -56,7 +60,7 @@ def dueling_dqn(listener: Mapping[str, Any], seed: int, **switches: Any) -> Cont
     """
     settings = replace(DuelingDQNSettings(), **switches)
     env = _native(settings.encoding, settings.n_envs, listener)
-    learner = make_learner(settings, GymVecEnv(env), seed=seed)
+    learner = make_learner(settings, GymVecEnv(env), seed=seed * SEED_STEP)
     return Contestant(learner, env.unwrapped, learner.q_values)
 
 
@@ -64,13 +68,13 @@ def q_learning(listener: Mapping[str, Any], seed: int, *, encoding: str) -> Cont
     """Return our tabular Q-learner with the default settings of `train.py` but for the encoding."""
     settings = replace(QLearningSettings(), encoding=encoding)
     env = _native(settings.encoding, settings.n_envs, listener)
-    learner = make_learner(settings, GymVecEnv(env), seed=seed)
+    learner = make_learner(settings, GymVecEnv(env), seed=seed * SEED_STEP)
     return Contestant(learner, env.unwrapped, learner.q_values)
 
 
 def stock_dqn(listener: Mapping[str, Any], seed: int) -> Contestant:
     """Return SB3's ``DQN("MlpPolicy")`` in the best setting that we found for it."""
-    learner, tables = make_stock(BEST, listener, seed=seed)
+    learner, tables = make_stock(BEST, listener, seed=seed * SEED_STEP)
 
     def values(observations: NDArray[Any]) -> NDArray[Any]:
         with th.inference_mode():

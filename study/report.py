@@ -15,6 +15,7 @@ from study import (
     report_any,
     report_control,
     report_held_out,
+    report_judgements,
     report_regret,
     report_switches,
 )
@@ -30,6 +31,7 @@ SUITES = (
     "any-listener",
     "control",
     "control-ablation",
+    "judgements",
 )
 
 
@@ -117,6 +119,9 @@ def _sections(done: dict[str, list[Row]], how: Statistics) -> tuple[list[str], d
         lines += ["## CartPole: the switches of the dueling DQN", ""]
         lines += ["![Returns against steps, by switch](results_switches.png)", ""]
         lines += report_switches.control_ablation_section(own, how)
+    if own := done.get("judgements"):
+        lines += ["## A real person's judgements", ""]
+        lines += report_judgements.judgements_section(own)
     return lines, figures
 
 

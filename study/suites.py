@@ -14,7 +14,7 @@ from agents.training import AnyListenerSettings, QLearningSettings
 from bench.listeners import DEEZER, TIDYTUESDAY, drawn_listeners
 from music_env import Preference, default_preference
 from music_env.tables import load_catalogue
-from study import any_listener, control, musicrec
+from study import any_listener, control, judgement_learners, judgements, musicrec
 from study.control import CONTROL, OURS, RANDOM, STOCK
 from study.learners import BASELINES, LEARNERS, SAME_AT_DISCOUNT_0, SWITCHES
 from study.tasks import Row, Task
@@ -49,6 +49,7 @@ _RUN: dict[str, Callable[[Task], dict[str, Any]]] = {
     "any-listener": any_listener.held_out_listeners,
     "control": control.control,
     "control-ablation": control.control,
+    "judgements": judgements.cross_validation,
 }
 SUITES = tuple(_RUN)
 
@@ -119,6 +120,7 @@ def tasks_of(
     *,
     deezer: Path | None = DEEZER,
     tidytuesday: Path | None = TIDYTUESDAY,
+    judged: Path = judgements.JUDGEMENTS,
     seeds: int = SEEDS,
     budget: int | None = None,
 ) -> list[Task]:
@@ -128,6 +130,7 @@ def tasks_of(
         suite: one of `SUITES`.
         deezer: the Deezer catalogue's file.
         tidytuesday: the TidyTuesday catalogue's file.
+        judged: the file of recorded judgements.
         seeds: how many, from 0.
         budget: overrides the judged tracks or steps of every learner.
     """
@@ -138,6 +141,7 @@ def tasks_of(
         "any-listener": _any_listener,
         "control": _control,
         "control-ablation": _control_ablation,
+        "judgements": lambda _: _judgements(judged),
     }
     tasks = planned[suite](tidytuesday if suite == "any-listener" else deezer)
     made = []
@@ -220,3 +224,17 @@ def _control(_: Path | None) -> Planned:
 
 def _control_ablation(_: Path | None) -> Planned:
     return [(variant, "CartPole-v1", ABLATION_STEPS, {}) for variant in SWITCHES]
+
+
+def _judgements(judged: Path) -> Planned:
+    setting = judgements.setting(judged)
+    return [
+        # Only ours learns by judging; the others are fitted to the training fold at once.
+        (
+            name,
+            judgements.CASE,
+            judgement_learners.JUDGED_TRACKS if name == judgement_learners.OURS else 0,
+            setting,
+        )
+        for name in judgement_learners.LEARNERS
+    ]

@@ -32,14 +32,14 @@ def test_features_are_numbers_then_scaled_sums_of_rows():
     extractor, (few, many, bins) = filled()
     observation = np.array([[0.43, 0.2, 3, 1, 17], [1.0, 0.0, 0, 0, 0]], dtype=np.float32)
     features = extractor(th.as_tensor(observation)).detach().numpy()
-    scale_10, scale_1000 = (16 / 10) ** (1 / 3), (16 / 1000) ** (1 / 3)
+    scale_10, scale_1000 = (16 / 10) ** (1 / 4), (16 / 1000) ** (1 / 4)
     expected = [
         np.concatenate([
             [0.43, 0.2],
             # float32 0.43 is a little less than 0.43: still the bins that begin there
             scale_10 * bins[4] + scale_1000 * bins[10 + 430],
-            (16 / 4) ** (1 / 3) * (few[3] + few[1]),
-            (16 / 251) ** (1 / 3) * many[17],
+            (16 / 4) ** (1 / 4) * (few[3] + few[1]),
+            (16 / 251) ** (1 / 4) * many[17],
         ]),
         # the greatest number lies in the last bins; code 0 is no label
         np.concatenate([[1, 0], scale_10 * bins[9] + scale_1000 * bins[1009], np.zeros(8)]),
@@ -49,7 +49,7 @@ def test_features_are_numbers_then_scaled_sums_of_rows():
 
 
 def test_large_vocabularies_learn_more_slowly():
-    scales = [rarity_scale(n) for n in (16, 128, 1024)]
+    scales = [rarity_scale(n) for n in (16, 256, 4096)]
     np.testing.assert_allclose(scales, [1, 1 / 2, 1 / 4])
 
 
