@@ -3,6 +3,8 @@
 python evaluate.py runs/q-learning runs/dueling-dqn
 
 python evaluate.py runs/dueling-dqn --json
+
+python evaluate.py runs/any    # trained with --listener any: judged on held-out listeners
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from agents import plotting
+from agents.any_report import evaluate_any, print_any, write_any
 from agents.baselines import baselines
 from agents.evaluation import (
     TOP_K,
@@ -69,8 +72,10 @@ class Arguments:
     """Folders that train.py wrote, for the same catalogue and listener."""
     sessions: int = 100
     """Sessions that every policy is judged on."""
+    listeners: int = 500
+    """Held-out listeners that every policy is judged on, where the runs are for any listener."""
     seed: int = 0
-    """Seed of the sessions, of random decisions and of ties."""
+    """Seed of the sessions or listeners, of random decisions and of ties."""
     catalogue: Path | None = None
     """Where the runs' catalogue lies now, if not where it was when they were trained."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
@@ -220,8 +225,8 @@ def _figures_table(
     return table
 
 
-def write_files(result: dict[str, Any], out: Path) -> None:
-    """Write ``evaluation.json``, ``evaluation.csv`` and ``comparison.png``."""
+def write_files(result: dict[str, Any], out: Path) -> list[str]:
+    """Write ``evaluation.json``, ``evaluation.csv`` and ``comparison.png``; return their names."""
     write_json(out / "evaluation.json", result)
     with (out / "evaluation.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(result["policies"][0]))
@@ -229,6 +234,7 @@ def write_files(result: dict[str, Any], out: Path) -> None:
         writer.writerows(result["policies"])
     figure = plotting.comparison(f"Listener: {result['listener']}", result["policies"])
     plotting.save(figure, out / "comparison.png")
+    return ["evaluation.json", "evaluation.csv", "comparison.png"]
 
 
 def main() -> int:
@@ -240,27 +246,43 @@ def main() -> int:
         try:
             if not arguments.runs:
                 raise RunError("name at least one run's folder")
-            if arguments.sessions < 1 or arguments.seed < 0:
+            if min(arguments.sessions, arguments.listeners) < 1 or arguments.seed < 0:
                 raise RunError(
-                    "--sessions must be at least 1 and --seed at least 0, got "
-                    f"{arguments.sessions} and {arguments.seed}"
+                    "--sessions and --listeners must be at least 1 and --seed at least 0, got "
+                    f"{arguments.sessions}, {arguments.listeners} and {arguments.seed}"
                 )
             runs = [load_run(folder, catalogue=arguments.catalogue) for folder in arguments.runs]
             out = arguments.out or arguments.runs[0]
             if out.exists() and not out.is_dir():
                 raise RunError(f"--out must be a folder, but {out} is a file")
             out.mkdir(parents=True, exist_ok=True)
-            result = evaluate(runs, sessions=arguments.sessions, seed=arguments.seed)
+            result = _evaluate(runs, arguments)
         except (CatalogueError, RunError, OSError) as error:
             print(f"evaluate.py: {error}", file=sys.stderr)
             return 2
-        write_files(result, out)
+        is_any = "population" in result
+        written = write_any(result, out) if is_any else write_files(result, out)
     if arguments.json:
         print(json.dumps(finite(result), ensure_ascii=False))
     else:
-        print_tables(result, Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH))
-        print(f"Written to {out}: evaluation.json, evaluation.csv, comparison.png")
+        console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+        print_any(result, console) if is_any else print_tables(result, console)
+        print(f"Written to {out}: {', '.join(written)}")
     return 0
+
+
+def _evaluate(runs: Sequence[Run], arguments: Arguments) -> dict[str, Any]:
+    kinds = {run.listener for run in runs}
+    if len(kinds) > 1:
+        raise RunError(
+            "runs for one listener and runs for any listener cannot be compared: evaluate them "
+            "one kind at a time"
+        )
+    if kinds == {"any"}:
+        return evaluate_any(
+            runs, _unique_names(runs), listeners=arguments.listeners, seed=arguments.seed
+        )
+    return evaluate(runs, sessions=arguments.sessions, seed=arguments.seed)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""Train a learner on MusicRec-v0 and write the run's folder.
+"""Train a learner on MusicRec-v0 or MusicRecAnyListener-v0 and write the run's folder.
 
 python train.py --agent dueling-dqn
+
+python train.py --agent dueling-dqn --listener any
 
 python train.py --agent q-learning --catalogue tracks.csv --artist "2Pac" --genre alternative
 
@@ -23,15 +25,22 @@ from rich.markup import escape
 from rich.table import Table
 
 from agents.resume import RunFinishedError, resume_run
-from agents.runs import CONFIG, LEARNING_CURVE, RunError
+from agents.runs import CONFIG, LEARNING_CURVE, Listener, RunError, listener_of
 from agents.snapshots import SNAPSHOTS
-from agents.training import Agent, DuelingDQNSettings, QLearningSettings, RunSettings, train_run
+from agents.training import (
+    Agent,
+    AnyListenerSettings,
+    DuelingDQNSettings,
+    QLearningSettings,
+    RunSettings,
+    train_run,
+)
 from music_env import CatalogueError
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Train a learner on MusicRec-v0; write configuration, model, logs and figures to a folder."""
+    """Train a learner; write configuration, model, logs and figures to a folder."""
 
     agent: Agent | None = None
     """The learner; needed unless --resume is given."""
@@ -39,6 +48,8 @@ class Arguments:
     """Go on with a run that was killed or interrupted, from its last snapshot to its end; all settings are the run's own."""  # noqa: E501
     catalogue: Path | None = None
     """Tracks as CSV (also gzip) or Parquet; the embedded catalogue if not given."""
+    listener: Listener = "one"
+    """Whom the learner is to serve: the one listener that artist, genre and danceability describe, or any, also those it never met: it is then trained on many and sees what each prefers (dueling-dqn only)."""  # noqa: E501
     artist: str | None = None
     """The listener's preferred artist; with artist, genre and danceability all left out, the listener is the catalogue's default."""  # noqa: E501
     genre: str | None = None
@@ -65,39 +76,40 @@ class Arguments:
     """Show progress, reward and regret on standard error."""
     q_learning: QLearningSettings = field(default_factory=QLearningSettings)
     dueling_dqn: DuelingDQNSettings = field(default_factory=DuelingDQNSettings)
+    any_listener: AnyListenerSettings = field(default_factory=AnyListenerSettings)
+    """Of dueling-dqn with --listener any."""
 
     def run_settings(self) -> RunSettings:
         """Return the settings of the run.
 
         Raises:
-            ValueError: if no agent is given, or hyperparameters of the other learner are.
+            ValueError: if no agent is given, hyperparameters of another learner are, or the agent
+                or the preference does not go with the listener.
         """
-        learners = {"q-learning": self.q_learning, "dueling-dqn": self.dueling_dqn}
-        if self.agent is None:
-            raise ValueError(
-                f"--agent is missing: expected {' or '.join(learners)} (or --resume RUN)"
-            )
-        learner = learners.pop(self.agent)
-        for agent, other in learners.items():
-            if other != type(other)():
-                raise ValueError(
-                    f"--{agent}.* are hyperparameters of {agent}, but --agent is {self.agent}: "
-                    f"leave them out, or train with --agent {agent}"
-                )
+        learner = self._learner()
         if self.encoding is not None:
             learner = replace(learner, encoding=self.encoding)
-        environment = {
+        environment: dict[str, Any] = {
             "catalogue": None if self.catalogue is None else str(self.catalogue),
-            "artist": self.artist,
-            "genre": self.genre,
-            "danceability": self.danceability,
             "weights": self.weights,
             "session_length": self.session_length,
         }
+        preference = {n: getattr(self, n) for n in ("artist", "genre", "danceability")}
+        if self.listener == "one":
+            environment |= preference
+        else:
+            given = [f"--{name}" for name, value in preference.items() if value is not None]
+            if given:
+                raise ValueError(
+                    f"--listener any trains for all listeners: leave out {', '.join(given)}, or "
+                    "leave out --listener"
+                )
+            environment["split"] = "train"
+        name = str(self.agent) if self.listener == "one" else f"{self.agent}-any"
         return RunSettings(
-            agent=self.agent,
+            agent=self.agent,  # type: ignore[arg-type]
             learner=learner,
-            out=self.out or Path("runs") / f"{self.agent}-{time.strftime('%Y%m%d-%H%M%S')}",
+            out=self.out or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}",
             environment=environment,
             timesteps=self.timesteps,
             seed=self.seed,
@@ -105,6 +117,35 @@ class Arguments:
             overwrite=self.overwrite,
             progress_bar=self.progress_bar,
         )
+
+    def _learner(self) -> QLearningSettings | DuelingDQNSettings:
+        """Return the hyperparameters of the learner that is asked for; those of no other given."""
+        if self.agent is None:
+            raise ValueError(
+                "--agent is missing: expected q-learning or dueling-dqn (or --resume RUN)"
+            )
+        if self.listener == "any" and self.agent != "dueling-dqn":
+            raise ValueError(
+                f"--listener any goes with --agent dueling-dqn only, got {self.agent}: a table has "
+                "no state for a listener that it never met"
+            )
+        chosen = "any_listener" if self.listener == "any" else self.agent.replace("-", "_")
+        for name, how in _TRAINED_BY.items():
+            other = getattr(self, name)
+            if name != chosen and other != type(other)():
+                raise ValueError(
+                    f"--{name.replace('_', '-')}.* are hyperparameters of {how}, but this is "
+                    f"{_TRAINED_BY[chosen]}: leave them out, or train with the other"
+                )
+        learner: QLearningSettings | DuelingDQNSettings = getattr(self, chosen)
+        return learner
+
+
+_TRAINED_BY = {
+    "q_learning": "--agent q-learning",
+    "dueling_dqn": "--agent dueling-dqn",
+    "any_listener": "--agent dueling-dqn --listener any",
+}
 
 
 _WITH_RESUME = ("--resume", "--progress-bar", "--no-progress-bar")
@@ -157,18 +198,25 @@ def print_summary(out: Path, metrics: Mapping[str, Any]) -> None:
     table = Table(
         title=f"{config['agent']} after {metrics['timesteps']:,} tracks", title_justify="left"
     )
-    table.add_column("on every track of the catalogue")
-    table.add_column("", justify="right")
     n_tracks = config["catalogue"]["n_tracks"]
-    right = round(metrics["decision_accuracy"] * n_tracks)
-    table.add_row(
-        "decisions right", f"{right:,} of {n_tracks:,} ({metrics['decision_accuracy']:.2%})"
-    )
+    right = f"{metrics['decision_accuracy']:.2%}"
+    if listener_of(config) == "any":
+        count = metrics["held_out_listeners"]
+        table.add_column(f"mean of {count} held-out listeners, all {n_tracks:,} tracks")
+    else:
+        table.add_column("on every track of the catalogue")
+        right = f"{round(metrics['decision_accuracy'] * n_tracks):,} of {n_tracks:,} ({right})"
+    table.add_column("", justify="right")
+    table.add_row("decisions right", right)
     table.add_row("balanced accuracy", f"{metrics['balanced_accuracy']:.2%}")
     length = config["environment"]["session_length"]
     earned, oracle = (length * metrics[name] for name in ("mean_reward", "oracle_mean_reward"))
     table.add_row(f"return per {length} tracks, of the oracle's", f"{earned:.2f} of {oracle:.2f}")
     table.add_row("relative regret", f"{metrics['relative_regret']:.2%}")
+    if "milliseconds_per_listener" in metrics:
+        table.add_row("precision@10", f"{metrics['precision_at_10']:.3f}")
+        cost = f"{metrics['milliseconds_per_listener']:.0f} ms"
+        table.add_row("ranking all tracks for a new listener", cost)
     if "mixed_state_tracks" in metrics:
         table.add_row(
             "tracks whose state has both signs",
@@ -177,7 +225,8 @@ def print_summary(out: Path, metrics: Mapping[str, Any]) -> None:
         table.add_row("least regret of any such table", f"{metrics['best_table_regret']:.2%}")
     table.add_row("training time", f"{metrics['train_seconds']:.1f} s")
     console = Console()
-    console.print(escape(f"Listener: {config['preference']}"), highlight=False)
+    whom = "Listener" if listener_of(config) == "one" else "Trained on"
+    console.print(escape(f"{whom}: {config['preference']}"), highlight=False)
     console.print(table)
     if metrics["interrupted"]:
         console.print("Interrupted: what was learnt so far is saved.")

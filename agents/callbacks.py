@@ -16,9 +16,8 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from tqdm import tqdm
 
-from agents.evaluation import catalogue_figures, learner_policy
+from agents.judges import Judge
 from agents.progress import EVAL_TAGS
-from music_env.tables import Tables
 
 RECENT_SESSIONS = 100
 """Sessions over which ``rollout/`` figures are averaged, as SB3's ``stats_window_size``."""
@@ -27,13 +26,13 @@ RECENT_SESSIONS = 100
 class RunLogger(BaseCallback):
     """Log a run at evenly spread steps, and show its progress.
 
-    At each log point: the greedy policy's figures over every track of the catalogue (`EVAL_TAGS`),
+    At each log point: what the judge says of the greedy policy (`EVAL_TAGS`),
     ``rollout/regret`` (1 - return / oracle's return, summed over the recent sessions of the
     exploring policy), and what the learner itself logs (``learn(log_interval=None)`` leaves the
     points in time to this callback).
 
     Args:
-        tables: of the environment trained on.
+        judge: of the greedy policy.
         total_timesteps: as given to ``learn``.
         log_points: how many times to log.
         progress_bar: show one on standard error.
@@ -41,14 +40,14 @@ class RunLogger(BaseCallback):
 
     def __init__(
         self,
-        tables: Tables,
+        judge: Judge,
         total_timesteps: int,
         *,
         log_points: int = 40,
         progress_bar: bool = True,
     ) -> None:
         super().__init__()
-        self.tables = tables
+        self.judge = judge
         self.interval = max(1, total_timesteps // log_points)
         self.recent: deque[tuple[float, float]] = deque(maxlen=RECENT_SESSIONS)
         self.total_timesteps = total_timesteps
@@ -102,8 +101,7 @@ class RunLogger(BaseCallback):
 
     def _log(self) -> None:
         self._last_log = self.num_timesteps
-        policy = learner_policy("learner", self.model, self.tables)  # type: ignore[arg-type]
-        figures = catalogue_figures(policy, self.tables)
+        figures = self.judge.progress(self.model)  # type: ignore[arg-type]
         for tag, name in EVAL_TAGS.items():
             self.logger.record(tag, figures[name])
         if self.recent:
@@ -111,7 +109,7 @@ class RunLogger(BaseCallback):
             self.logger.record("rollout/regret", 1 - earned / oracle if oracle else 0.0)
         self.progress.update(self.num_timesteps - self.progress.n)
         # "return" is no name for an argument.
-        earned = figures["mean_reward"] * self.tables.session_length
+        earned = figures["mean_reward"] * self.judge.session_length
         self.progress.set_postfix(
             {"return": f"{earned:.1f}", "regret": f"{figures['relative_regret']:.2%}"}
         )

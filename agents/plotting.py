@@ -20,6 +20,7 @@ def learning_curve(
     oracle_mean_reward: float,
     random_mean_reward: float,
     session_length: int,
+    judged_on: str = "every track",
 ) -> Figure:
     """Return a figure of return and regret against steps, with the loss below.
 
@@ -29,6 +30,7 @@ def learning_curve(
         oracle_mean_reward: per track, of the better action everywhere.
         random_mean_reward: per track, of a fair coin.
         session_length: tracks in a session, to draw per-track figures as returns.
+        judged_on: what the greedy policy was evaluated on.
     """
     figure = Figure(figsize=(8, 9), layout="constrained")
     figure.suptitle(title, parse_math=False)  # names may hold dollar signs
@@ -43,12 +45,12 @@ def learning_curve(
             axes.plot(steps[known], values[known], color=colour, label=label, marker=".")
         return bool((values[known] > 0).any())
 
-    line(returns, "eval/mean_reward", "greedy, every track", BLUE, session_length)
+    line(returns, "eval/mean_reward", f"greedy, {judged_on}", BLUE, session_length)
     line(returns, "rollout/ep_rew_mean", "exploring, recent sessions", ORANGE)
     returns.axhline(oracle_mean_reward * session_length, color=GREEN, ls="--", label="oracle")
     returns.axhline(random_mean_reward * session_length, color=GREY, ls=":", label="random")
     returns.set_ylabel(f"return per session\nof {session_length} tracks")
-    line(regrets, "eval/regret", "greedy, every track", BLUE, 100)
+    line(regrets, "eval/regret", f"greedy, {judged_on}", BLUE, 100)
     line(regrets, "rollout/regret", "exploring, recent sessions", ORANGE, 100)
     regrets.axhline(0, color=GREEN, ls="--", label="oracle")
     regrets.axhline(

@@ -16,6 +16,7 @@ from agents.runs import (
     MODEL,
     PROGRESS,
     RunError,
+    listener_of,
     load_trained_catalogue,
     read_config,
     read_json,
@@ -23,6 +24,7 @@ from agents.runs import (
 )
 from agents.snapshots import has_snapshot, remove_snapshot
 from agents.training import (
+    AnyListenerSettings,
     DuelingDQNSettings,
     QLearningSettings,
     RunSettings,
@@ -34,6 +36,7 @@ _SETTINGS: Mapping[str, type[QLearningSettings] | type[DuelingDQNSettings]] = {
     "q-learning": QLearningSettings,
     "dueling-dqn": DuelingDQNSettings,
 }
+_ANY_LISTENER: Mapping[str, type[AnyListenerSettings]] = {"dueling-dqn": AnyListenerSettings}
 
 
 _ENTRIES = {
@@ -121,7 +124,10 @@ def settings_of(
         RunError: if its configuration does not hold exactly what this version needs.
     """
     path = folder / CONFIG
-    kind = _SETTINGS[config["agent"]]
+    kinds = _ANY_LISTENER if listener_of(config) == "any" else _SETTINGS
+    if config["agent"] not in kinds:
+        raise RunError(f"{path}: {config['agent']} cannot be trained for every listener")
+    kind = kinds[config["agent"]]
     for name, expected in _ENTRIES.items():
         if type(config.get(name)) is not expected:
             raise RunError(

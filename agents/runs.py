@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -39,6 +39,12 @@ LEARNERS: Mapping[str, type[QLearning] | type[DuelingDQN]] = {
     "dueling-dqn": DuelingDQN,
 }
 """The learners, by the name that ``--agent`` and a run's configuration give them."""
+
+Listener = Literal["one", "any"]
+"""Whom a run's learner serves: one listener, or every one."""
+
+ENVIRONMENTS: Mapping[str, str] = {"one": "MusicRec-v0", "any": "MusicRecAnyListener-v0"}
+"""Listener -> the environment that a run is trained in."""
 
 CONFIG, MODEL, METRICS, PROGRESS = (
     "config.json",
@@ -77,13 +83,19 @@ class Run:
         agent, folder = self.config["agent"], self.folder.resolve().name
         return str(agent) if folder == agent else f"{agent} ({folder})"
 
+    @property
+    def listener(self) -> str:
+        """Whom the learner serves: "one" or "any" listener."""
+        return listener_of(self.config)
+
     def environment_arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of ``gymnasium.make`` for the environment trained on."""
         return {**self.config["environment"], "catalogue": self.catalogue}
 
     def make_env(self, **changes: Any) -> gym.Env[Any, Any]:
         """Return the scalar environment that the learner was trained on, with some changes."""
-        return gym.make("music_env:MusicRec-v0", **{**self.environment_arguments(), **changes})
+        environment = f"music_env:{ENVIRONMENTS[self.listener]}"
+        return gym.make(environment, **{**self.environment_arguments(), **changes})
 
     def predict(
         self, observation: NDArray[Any] | int, *, deterministic: bool = True
@@ -165,7 +177,17 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(agent, str) or agent not in LEARNERS:
         known = ", ".join(LEARNERS)
         raise RunError(f"{folder / CONFIG}: agent must be one of {known}, got {agent!r}")
+    if listener_of(config) not in ENVIRONMENTS:
+        raise RunError(
+            f"{folder / CONFIG}: listener must be one of {', '.join(ENVIRONMENTS)}, got "
+            f"{config['listener']!r}"
+        )
     return config
+
+
+def listener_of(config: Mapping[str, Any]) -> str:
+    """Return whom a run's learner serves; runs of earlier versions, which do not say: one."""
+    return str(config.get("listener", "one"))
 
 
 def load_trained_catalogue(

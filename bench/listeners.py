@@ -26,6 +26,7 @@ from music_env import Catalogue, Preference, default_preference
 from music_env.tables import load_catalogue
 
 DEEZER = Path(__file__).resolve().parents[2] / "shared" / "data" / "deezer_artists_top_tracks.csv"
+TIDYTUESDAY = DEEZER.with_name("tidytuesday_spotify_songs.csv")
 _NARROWEST = 0.1  # a range of danceability, so that some tracks lie within
 
 

@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from bench.listeners import DEEZER
+from bench.listeners import DEEZER, TIDYTUESDAY
 from bench.report import ROOT, machine
 from study.judgements import JUDGEMENTS
 from study.tasks import MACHINE, Task
@@ -30,6 +30,7 @@ Suite = Literal[
     "musicrec",
     "ablation",
     "generalisation",
+    "any-listener",
     "control",
     "control-ablation",
     "judgements",
@@ -49,6 +50,7 @@ class Run:
         "musicrec",
         "ablation",
         "generalisation",
+        "any-listener",
         "control",
         "control-ablation",
         "judgements",
@@ -67,6 +69,8 @@ class Run:
     """Processes, of one thread each."""
     deezer: Annotated[Path, tyro.conf.arg(metavar="FILE")] = DEEZER
     """The Deezer catalogue, which is not part of the project; its listeners are left out without it."""  # noqa: E501
+    tidytuesday: Annotated[Path, tyro.conf.arg(metavar="FILE")] = TIDYTUESDAY
+    """The TidyTuesday catalogue, likewise; for any-listener."""
     judged: Annotated[Path, tyro.conf.arg(metavar="FILE")] = JUDGEMENTS
     """Recorded judgements, which are not part of the project; what needs them is left out without them."""  # noqa: E501
     tables: Annotated[Path, tyro.conf.arg(metavar="DIR")] = TABLES
@@ -108,6 +112,12 @@ def run(arguments: Run) -> int:
             "out (--deezer FILE says where it is)",
             file=sys.stderr,
         )
+    if "any-listener" in arguments.suites and not arguments.tidytuesday.is_file():
+        print(
+            f"study: {arguments.tidytuesday} is not there: any-listener leaves it out "
+            "(--tidytuesday FILE says where it is)",
+            file=sys.stderr,
+        )
     chosen = arguments.suites
     if "judgements" in chosen and not arguments.judged.is_file():
         print(
@@ -122,6 +132,7 @@ def run(arguments: Run) -> int:
         for task in tasks_of(
             suite,
             deezer=arguments.deezer,
+            tidytuesday=arguments.tidytuesday,
             judged=arguments.judged,
             seeds=arguments.seeds,
             budget=arguments.budget,

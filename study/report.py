@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from bench.report import markdown_table
 from study import (
     plots,
+    report_any,
     report_control,
     report_held_out,
     report_judgements,
@@ -28,6 +29,7 @@ SUITES = (
     "musicrec",
     "ablation",
     "generalisation",
+    "any-listener",
     "control",
     "control-ablation",
     "judgements",
@@ -106,6 +108,9 @@ def _sections(done: dict[str, list[Row]], how: Statistics) -> tuple[list[str], d
             "",
         ]
         lines += report_held_out.generalisation_section(own, how)
+    if own := done.get("any-listener"):
+        lines += ["## MusicRec: every listener", "", report_any.METHOD, ""]
+        lines += report_any.any_listener_section(own, how)
     if own := done.get("control"):
         figures["results_control.png"] = report_control.control_figure(own, how)
         lines += ["## CartPole, Acrobot, LunarLander", "", report_control.METHOD, ""]

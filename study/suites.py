@@ -10,11 +10,11 @@ from typing import Any
 
 import torch as th
 
-from agents.training import QLearningSettings
-from bench.listeners import DEEZER, drawn_listeners
+from agents.training import AnyListenerSettings, QLearningSettings
+from bench.listeners import DEEZER, TIDYTUESDAY, drawn_listeners
 from music_env import Preference, default_preference
 from music_env.tables import load_catalogue
-from study import control, judgement_learners, judgements, musicrec, online
+from study import any_listener, control, judgement_learners, judgements, musicrec, online
 from study.control import CONTROL, OURS, RANDOM, STOCK
 from study.learners import BASELINES, LEARNERS, SAME_AT_DISCOUNT_0, SWITCHES
 from study.tasks import Row, Task
@@ -27,6 +27,9 @@ LINEAR_BUDGET = dict.fromkeys(("linucb", "linear-thompson"), 6_000)
 as they go, and 24,000 would take nearly half of the suite's time."""
 
 SEEDS = 10
+_DIFFERENT_BY_SEED = ("generalisation", "any-listener")
+"""Suites in which a baseline's tracks or listeners depend on the seed."""
+
 DRAW = 0
 """Seed of the listeners that are drawn."""
 
@@ -43,6 +46,7 @@ _RUN: dict[str, Callable[[Task], dict[str, Any]]] = {
     "musicrec": musicrec.regret_while_learning,
     "ablation": musicrec.regret_while_learning,
     "generalisation": musicrec.generalisation,
+    "any-listener": any_listener.held_out_listeners,
     "control": control.control,
     "control-ablation": control.control,
     "judgements": judgements.cross_validation,
@@ -116,6 +120,7 @@ def tasks_of(
     suite: str,
     *,
     deezer: Path | None = DEEZER,
+    tidytuesday: Path | None = TIDYTUESDAY,
     judged: Path = judgements.JUDGEMENTS,
     seeds: int = SEEDS,
     budget: int | None = None,
@@ -125,6 +130,7 @@ def tasks_of(
     Args:
         suite: one of `SUITES`.
         deezer: the Deezer catalogue's file.
+        tidytuesday: the TidyTuesday catalogue's file.
         judged: the file of recorded judgements.
         seeds: how many, from 0.
         budget: overrides the judged tracks or steps of every learner.
@@ -133,16 +139,17 @@ def tasks_of(
         "musicrec": _musicrec,
         "ablation": _ablation,
         "generalisation": _generalisation,
+        "any-listener": _any_listener,
         "control": _control,
         "control-ablation": _control_ablation,
         "judgements": lambda _: _judgements(judged),
         "online": lambda _: _online(judged),
     }
-    tasks = planned[suite](deezer)
+    tasks = planned[suite](tidytuesday if suite == "any-listener" else deezer)
     made = []
     for seed in range(seeds):
         for learner, case, own_budget, setting in tasks:
-            if learner in BASELINES and suite != "generalisation" and seed > 0:
+            if learner in BASELINES and suite not in _DIFFERENT_BY_SEED and seed > 0:
                 continue  # nothing random is left in it
             size = own_budget if budget is None else budget
             made.append(Task(suite, learner, case, seed, size, setting))
@@ -194,6 +201,18 @@ def _generalisation(deezer: Path | None) -> Planned:
         (learner, listener.name, own.get(learner, BUDGET), listener.setting)
         for listener in reversed(first.values())
         for learner in (*GENERALISING, *BASELINES)
+    ]
+
+
+def _any_listener(tidytuesday: Path | None) -> Planned:
+    catalogues: dict[str, str | None] = {"embedded": None}
+    if tidytuesday is not None and tidytuesday.is_file():
+        catalogues["TidyTuesday"] = str(tidytuesday)
+    budget = AnyListenerSettings().timesteps
+    return [
+        (learner, f"{name}: held-out listeners", budget, {"catalogue": path})
+        for name, path in catalogues.items()
+        for learner in (any_listener.LEARNER, *any_listener.BASELINES)
     ]
 
 

@@ -38,9 +38,10 @@ def percent(found: Estimate, digits: int = 2) -> str:
     return f"{value} %" + _interval(low, high)
 
 
-def share(found: Estimate) -> str:
-    """Write a probability with its interval."""
-    return f"{found.value:.2f}" + _interval(f"{found.low:.2f}", f"{found.high:.2f}")
+def share(found: Estimate, digits: int = 2) -> str:
+    """Write a probability or another share with its interval."""
+    value, low, high = (f"{x:.{digits}f}" for x in (found.value, found.low, found.high))
+    return value + _interval(low, high)
 
 
 def _interval(low: str, high: str) -> str:

@@ -29,7 +29,12 @@ import agents.training
 from agents.dueling_dqn import DuelingDQN
 from agents.replay_segments import _rings
 from agents.snapshot_file import write_state
-from agents.training import DuelingDQNSettings, QLearningSettings, RunSettings
+from agents.training import (
+    AnyListenerSettings,
+    DuelingDQNSettings,
+    QLearningSettings,
+    RunSettings,
+)
 from agents.training_state import training_state
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -82,7 +87,18 @@ SETTINGS: dict[str, QLearningSettings | DuelingDQNSettings] = {
     "double": DuelingDQNSettings(**{**vars(_DQN), "double": True}),
     "n-step": _DQN,
     "own-state": _DQN,
+    "any-listener": AnyListenerSettings(**{**vars(_DQN), "gamma": 0.0}),
 }
+_ENVIRONMENT: dict[str, Any] = {"artist": "A", "genre": "rock", "danceability": (0.4, 0.6)}
+# B is held out by the split.
+_ANY_ENVIRONMENT: dict[str, Any] = {
+    "population": [
+        {"artist": "A", "genre": "rock"}, {"artist": "B"},
+        {"artist": "C", "danceability": [0, 0.5]}, {"genre": "pop", "danceability": [0.5, 0.7]},
+    ],
+    "split": "train",
+    "test_share": 0.5,
+}  # fmt: skip
 # Arguments of the learner that the settings of a run do not have.
 _MORE: dict[str, dict[str, Any]] = {
     "n-step": {"n_steps": 3},
@@ -96,11 +112,12 @@ def settings(variant: str, out: Path, catalogue: Path) -> RunSettings:
         learner=SETTINGS[variant],
         out=out,
         environment={
-            "catalogue": str(catalogue), "artist": "A", "genre": "rock",
-            "danceability": (0.4, 0.6), "session_length": 5,
+            **(_ANY_ENVIRONMENT if variant == "any-listener" else _ENVIRONMENT),
+            "catalogue": str(catalogue),
+            "session_length": 5,
         },
         progress_bar=False,
-    )  # fmt: skip
+    )
 
 
 def live(variant: str, out: Path, catalogue: Path, last_operation: int | None = None) -> None:

@@ -1,0 +1,129 @@
+"""Who judges a training run: one listener by every track, or held-out listeners."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from gymnasium.utils import seeding
+
+from agents.any_evaluation import (
+    FIGURES,
+    drawn_listeners,
+    held_out_tables,
+    judge_policy,
+    pair_figures,
+    pair_policy,
+)
+from agents.evaluation import catalogue_figures, learner_policy
+from agents.recommender import Learner
+from music_env.any_tables import AnyTables
+from music_env.order import draw_key
+from music_env.tables import Tables
+
+PROGRESS_LISTENERS = 50
+"""Held-out listeners of each log point, a session each: a hundredth of the training's time."""
+
+METRICS_LISTENERS = 100
+"""Held-out listeners of ``metrics.json``, every track for each; ``evaluate.py`` takes more."""
+
+
+class Judge(Protocol):
+    """What judges the greedy policy of a learner in training.
+
+    Attributes:
+        title: whose likes the learner learns, for people to read.
+        judged_on: what the figures of `progress` are of, for the legend of a figure.
+        session_length: tracks in a session.
+        oracle_mean_reward: per track, the most that `progress` can show.
+    """
+
+    title: str
+    judged_on: str
+    session_length: int
+    oracle_mean_reward: float
+
+    def progress(self, learner: Learner) -> dict[str, float]:
+        """Return the figures of a log point, quickly; the names of `agents.progress.EVAL_TAGS`."""
+
+    def metrics(self, learner: Learner) -> dict[str, Any]:
+        """Return the figures of ``metrics.json``."""
+
+
+class TrackJudge:
+    """One listener judges every track of the catalogue; see `Judge`.
+
+    Args:
+        tables: of the environment trained on.
+    """
+
+    judged_on = "every track"
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self.title = str(tables.preference)
+        self.session_length = tables.session_length
+        self.oracle_mean_reward = float(np.abs(tables.scores.total).mean())
+
+    def progress(self, learner: Learner) -> dict[str, float]:
+        """Return `agents.evaluation.catalogue_figures`."""
+        return catalogue_figures(learner_policy("learner", learner, self.tables), self.tables)
+
+    def metrics(self, learner: Learner) -> dict[str, Any]:
+        """Return the same."""
+        return self.progress(learner)
+
+
+class HeldOutJudge:
+    """Listeners of the test split, whose preferred artists nobody in training prefers; see `Judge`.
+
+    Args:
+        tables: of the environment trained on.
+    """
+
+    judged_on = "held-out listeners"
+
+    def __init__(self, tables: AnyTables) -> None:
+        self.title = str(tables.population)
+        self.session_length = tables.session_length
+        self.held_out = held_out_tables(tables)
+        # The sessions with numbers 0, 1, ... of the environment of these listeners, seed 0.
+        sessions = np.arange(PROGRESS_LISTENERS, dtype=np.uint64)
+        keys = np.full(len(sessions), draw_key(seeding.np_random(0)[0]), dtype=np.uint64)
+        drawn = self.held_out.draw(keys, sessions)
+        encoded, population = self.held_out.encoded, self.held_out.population
+        rows = encoded.listeners(
+            population.listeners.take(self.held_out.drawn_listeners(keys, sessions))
+        )
+        self._scores = self.held_out.outcomes.scores(drawn.kinds)  # (n_listeners, session_length)
+        self._observations = encoded.pairs(
+            drawn.tracks.reshape(-1).astype(np.int64), np.repeat(rows, self.session_length, axis=0)
+        )
+        self.oracle_mean_reward = float(np.abs(self._scores).mean())
+
+    def progress(self, learner: Learner) -> dict[str, float]:
+        """Return means over `PROGRESS_LISTENERS` sessions of a held-out listener each."""
+        q = learner.q_values(self._observations)
+        values = np.subtract(q[:, 1], q[:, 0], dtype=np.float64).reshape(self._scores.shape)
+        generator = np.random.default_rng(0)
+        each = [
+            pair_figures(scores, own, generator)
+            for scores, own in zip(self._scores, values, strict=True)
+        ]
+        return {name: float(np.nanmean([row[name] for row in each])) for name in FIGURES}
+
+    def metrics(self, learner: Learner) -> dict[str, Any]:
+        """Return means over every track, for `METRICS_LISTENERS` held-out listeners."""
+        listeners = drawn_listeners(self.held_out, METRICS_LISTENERS, seed=0)
+        policy = pair_policy("learner", learner, self.held_out)
+        judged = judge_policy(policy, self.held_out, listeners)
+        return {
+            **judged.means("all"),
+            "held_out_listeners": len(listeners),
+            "milliseconds_per_listener": judged.milliseconds,
+        }
+
+
+def judge_of(tables: Tables | AnyTables) -> Judge:
+    """Return who judges a learner that is trained on these tables."""
+    return HeldOutJudge(tables) if isinstance(tables, AnyTables) else TrackJudge(tables)

@@ -1,0 +1,86 @@
+"""Tasks on MusicRecAnyListener-v0: one policy for every listener, judged on held-out ones."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from agents.any_evaluation import (
+    FIGURES,
+    GROUPS,
+    PairPolicy,
+    drawn_listeners,
+    held_out_tables,
+    judge_policy,
+    pair_baselines,
+    pair_policy,
+)
+from agents.runs import ENVIRONMENTS
+from agents.training import AnyListenerSettings, make_learner
+from agents.vec_env import GymVecEnv
+from music_env.any_tables import AnyTables
+from study.learners import SEED_STEP
+from study.tasks import Task
+
+LEARNER = "dueling-dqn"
+BASELINES = ("random", "always-dislike", "genre-only")
+"""Of `agents.any_evaluation.pair_baselines`; the oracle is right by definition."""
+
+HELD_OUT_LISTENERS = 500
+
+
+def held_out_listeners(task: Task) -> dict[str, Any]:
+    """Train for every listener; return the figures of listeners whose artists were held out.
+
+    The seed decides which artists are held out, which listeners there are, which of them judge, and
+    all that is random in training. A baseline is judged by the same listeners.
+
+    Returns:
+        ``n_tracks``; for each of `GROUPS` the number of listeners and the mean of each figure over
+        them; ``milliseconds`` of ranking all tracks for a listener; for a learner
+        ``train_seconds`` (processor time), ``train_wall_seconds`` and ``updates``.
+    """
+    settings = AnyListenerSettings(timesteps=task.budget)
+    env = gym.make_vec(
+        ENVIRONMENTS["any"],
+        num_envs=settings.n_envs,
+        vectorization_mode="vector_entry_point",
+        autoreset_mode="SameStep",
+        **task.setting,
+        split="train",
+        population_seed=task.seed,
+        encoding=settings.encoding,
+    )
+    tables: AnyTables = env.unwrapped.tables  # type: ignore[attr-defined]
+    held_out = held_out_tables(tables)
+    measured: dict[str, Any] = {"n_tracks": tables.catalogue.n_tracks}
+    policy: PairPolicy
+    if task.learner == LEARNER:
+        learner = make_learner(settings, GymVecEnv(env), seed=task.seed * SEED_STEP)
+        process, wall = time.process_time(), time.perf_counter()
+        learner.learn(task.budget, log_interval=None)
+        measured["train_seconds"] = round(time.process_time() - process, 2)
+        measured["train_wall_seconds"] = round(time.perf_counter() - wall, 2)
+        measured["updates"] = learner._n_updates
+        policy = pair_policy(task.learner, learner, held_out)
+    else:
+        baselines = {found.name: found for found in pair_baselines(held_out, seed=task.seed)}
+        policy = baselines[task.learner.replace("-", " ")]
+    listeners = drawn_listeners(held_out, HELD_OUT_LISTENERS, seed=task.seed)
+    judged = judge_policy(policy, held_out, listeners, seed=task.seed)
+    measured["milliseconds"] = round(judged.milliseconds, 2)
+    measured["groups"] = {
+        group: {
+            "listeners": int(np.sum(np.isfinite(judged.group(group)[FIGURES[0]]))),
+            **{name: _rounded(mean) for name, mean in judged.means(group).items()},
+        }
+        for group in GROUPS
+    }
+    return measured
+
+
+def _rounded(mean: float) -> float | None:
+    return None if np.isnan(mean) else round(mean, 6)

@@ -1,0 +1,124 @@
+"""The results of one policy for every listener, on listeners whose artists were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from agents.any_evaluation import GROUPS
+from bench.report import markdown_table
+from study import statistics
+from study.any_listener import LEARNER
+from study.intervals import Statistics
+from study.metrics import grouped
+from study.regrets import by_catalogue
+from study.statistics import Estimate
+from study.tasks import Row
+from study.wording import number, percent, share
+
+METHOD = (
+    "One network for every listener, trained on listeners of four fifths of the artists, judged on "
+    "listeners who prefer one of the others (or leave the artist open, and were not trained on "
+    "either), each on every track of the catalogue. Seeds differ in the listeners, in which "
+    "artists are held out, and in training. Means over runs of the mean over a run's listeners "
+    "[95 % interval over the runs]."
+)
+
+# Figure -> whether it is to be at most (-1) or at least (1) so much.
+WANTED: dict[str, tuple[int, float]] = {
+    "relative_regret": (-1, 0.005),
+    "balanced_accuracy": (1, 0.99),
+    "precision_at_10": (1, 0.99),
+    "ndcg_at_10": (1, 0.99),
+}
+WANTED_SECONDS = 60
+
+_HEADINGS = (
+    "learner",
+    "listeners",
+    "runs",
+    "held-out listeners",
+    "regret",
+    "right",
+    "balanced",
+    "precision@10",
+    "nDCG@10",
+)
+
+
+def any_listener_section(rows: Sequence[Row], how: Statistics) -> list[str]:
+    """Return the section on every listener."""
+    lines: list[str] = []
+    for catalogue, own in by_catalogue(rows).items():
+        n_tracks = own[0]["n_tracks"]
+        table = [
+            cells
+            for name in dict.fromkeys(row["learner"] for row in own)
+            for cells in _table_rows(name, [r for r in own if r["learner"] == name], how)
+        ]
+        lines += [f"The {catalogue} catalogue, {n_tracks:,} tracks:", ""]
+        lines += [*markdown_table(_HEADINGS, table), ""]
+        mine = [row for row in own if row["learner"] == LEARNER]
+        if mine:
+            lines += [_conclusion(mine, how), ""]
+    return lines
+
+
+def _table_rows(name: str, rows: Sequence[Row], how: Statistics) -> list[tuple[str, ...]]:
+    of = partial(_measure, rows, how)
+    found: list[tuple[str, ...]] = []
+    for group in GROUPS:
+        counts = sorted({row["groups"][group]["listeners"] for row in rows})
+        listeners = "-".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
+        if counts[0] == 0:
+            continue
+        found.append(
+            (
+                name,
+                group,
+                str(len(rows)),
+                listeners,
+                percent(of(group, "relative_regret")),
+                percent(of(group, "decision_accuracy")),
+                percent(of(group, "balanced_accuracy")),
+                share(of(group, "precision_at_10"), 3),
+                share(of(group, "ndcg_at_10"), 3),
+            )
+        )
+    return found
+
+
+def _measure(rows: Sequence[Row], how: Statistics, group: str, figure: str) -> Estimate:
+    def value(row: Row) -> float:
+        mean = row["groups"][group][figure]
+        return float("nan") if mean is None else float(mean)
+
+    (runs,) = grouped(rows, value).values()
+    return how.of(statistics.mean, runs)
+
+
+def _conclusion(rows: Sequence[Row], how: Statistics) -> str:
+    """Say whether each run, and each group in it, met what was asked for, and what it cost."""
+    groups = [g for g in GROUPS if all(row["groups"][g]["listeners"] for row in rows)]
+    missed = [
+        f"{figure.replace('_', ' ')} of {group}"
+        for group in groups
+        for figure, (sign, bound) in WANTED.items()
+        if sign * _measure(rows, how, group, figure).value < sign * bound
+    ]
+    reached = (
+        "Regret is at most 0.5 %, and balanced accuracy, precision@10 and nDCG@10 are at least "
+        "0.99, in every group"
+        if not missed
+        else "Not reached (regret 0.5 %, the others 0.99): " + ", ".join(missed)
+    )
+    seconds = [row["train_seconds"] for row in rows]
+    wall = max(row["train_wall_seconds"] for row in rows)
+    milliseconds = sorted(row["milliseconds"] for row in rows)
+    within = "within" if max(seconds) <= WANTED_SECONDS else "not within"
+    return (
+        f"{reached}. Training took {number(min(seconds))} to {number(max(seconds))} s of one core "
+        f"({number(wall)} s by the clock at most, beside the study's other runs), {within} "
+        f"{WANTED_SECONDS} s. A new listener costs no training, and {number(milliseconds[0])} to "
+        f"{number(milliseconds[-1])} ms by the clock for a ranking of all tracks (medians of runs)."
+    )
