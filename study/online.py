@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from agents.dueling_dqn import DuelingDQN
 from agents.online import OnlineRecommender
-from agents.two_tower import TwoTowerExtractor
+from agents.runs import ENVIRONMENTS
+from agents.training import AnyListenerSettings, make_learner
 from agents.values import pair_values
 from agents.vec_env import GymVecEnv
 from music_env import Catalogue
@@ -22,6 +23,7 @@ from music_env.judgements import load_judgements
 from music_env.listeners import Listeners
 from music_env.population import Split, load_population
 from music_env.tables import load_catalogue, shared_scores
+from study.learners import SEED_STEP
 from study.online_rivals import MEET, ORACLE, POLICIES, Newcomer
 from study.tasks import Task
 
@@ -50,9 +52,6 @@ REAL = "a real listener, 2,017 judgements: nothing stated"
 
 _SLIPS = 1  # beside a newcomer's seed: the draw of the wrong presses is one of its own
 
-TIMESTEPS = 32_000
-"""Tracks that the policy for every listener judges in its training, seven seconds."""
-
 
 def setting(case: str, judged: Path) -> dict[str, Any]:
     """Return what `serve` needs for a case."""
@@ -71,7 +70,9 @@ def serve(task: Task) -> dict[str, Any]:
     """
     recommender, measured = None, {}
     if task.learner in POLICIES:
-        recommender = recommender_of(task.setting.get("judged"), task.seed, TIMESTEPS)
+        recommender = recommender_of(
+            task.setting.get("judged"), task.seed, AnyListenerSettings().timesteps
+        )
         measured["agreement"] = round(agreement(recommender), 4)
     shares: dict[str, list[float]] = {f"first_{count}": [] for count in FIRST}
     milliseconds: list[float] = []
@@ -149,37 +150,21 @@ def recommender_of(judged: str | None, seed: int, timesteps: int) -> OnlineRecom
 def trained(catalogue: Catalogue, seed: int, timesteps: int) -> tuple[DuelingDQN, Any]:
     """Return a policy for every listener of a catalogue, and its environment.
 
-    The settings are those of `agents.two_tower`'s first measurements.
+    Trained as ``train.py --listener any`` does by default.
     """
-    from stable_baselines3.common.utils import LinearSchedule
-
+    settings = AnyListenerSettings()
     env = gym.make_vec(
-        "MusicRecAnyListener-v0",
-        num_envs=64,
+        ENVIRONMENTS["any"],
+        num_envs=settings.n_envs,
         vectorization_mode="vector_entry_point",
         autoreset_mode="SameStep",
         catalogue=catalogue,
         split="train",
+        encoding=settings.encoding,
     )
-    learner = DuelingDQN(
-        env=GymVecEnv(env),
-        learning_rate=LinearSchedule(5e-3, 5e-3 / 20, 1.0),
-        batch_size=256,
-        gradient_steps=4,
-        train_freq=1,
-        buffer_size=timesteps,
-        learning_starts=256,
-        gamma=0.0,
-        exploration_fraction=0.2,
-        policy_kwargs={
-            "net_arch": [64],
-            "optimizer_kwargs": {"fused": True},
-            "features_extractor_class": TwoTowerExtractor,
-        },
-        seed=seed,
-        device="cpu",
-    )
-    return learner.learn(timesteps, log_interval=10**9), env
+    learner = make_learner(settings, GymVecEnv(env), seed=seed * SEED_STEP)
+    assert isinstance(learner, DuelingDQN)
+    return learner.learn(timesteps, log_interval=None), env
 
 
 _ASKED = 4_096
