@@ -10,6 +10,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from scipy import sparse
 
+from agents.codes_space import CodesColumns
+
 _KNUTH = 2_654_435_769
 """2**32 divided by the golden ratio (Knuth, The Art of Computer Programming 3, section 6.4)."""
 
@@ -49,35 +51,20 @@ class CodesFeatures:
         danceability_bins: Sequence[int] = (),
         max_columns: int | None = None,
     ) -> None:
-        if (
-            not isinstance(observation_space, spaces.Box)
-            or len(observation_space.shape) != 1
-            or not (observation_space.low == 0).all()
-            or not observation_space.high[0] == 1
-            or (observation_space.high == 1).all()
-        ):
+        columns = CodesColumns.of(observation_space, reader=type(self).__name__)
+        if not columns.slots:
             raise ValueError(
-                "artist and genre are read from observations of encoding='codes', a "
-                "one-dimensional Box of numbers (upper bound 1) before codes (greater bounds); "
-                f"got {observation_space}. Other encodings do not tell which columns are artists: "
-                "make the environment with encoding='codes'"
+                "artist and genre are read from observations of encoding='codes', in which columns "
+                f"with an upper bound above 1 are codes; got {observation_space}: make the "
+                "environment with encoding='codes'"
             )
         for name, value in (("danceability_bins", danceability_bins), ("max_columns", max_columns)):
             for number in value if isinstance(value, Sequence) else [value or 1]:
                 if not isinstance(number, int | np.integer) or number < 1:
                     raise ValueError(f"{name} must be whole numbers of at least 1, got {value!r}")
-        high = observation_space.high.astype(np.int64)
-        self.n_numbers = int((high == 1).sum())
-        if not (high[: self.n_numbers] == 1).all():
-            raise ValueError(f"numbers must stand before codes, got upper bounds {high.tolist()}")
+        self.n_numbers, self.slots = columns.n_numbers, columns.slots
         self.bins = np.array(danceability_bins, dtype=np.int64)
-        self.slots: list[slice] = []  # one for each vocabulary
-        self._sizes: list[int] = []  # its codes, without 0 for none
-        for column in range(self.n_numbers, len(high)):
-            if column == self.n_numbers or high[column] != high[column - 1]:
-                self.slots.append(slice(column, column))
-                self._sizes.append(int(high[column]))
-            self.slots[-1] = slice(self.slots[-1].start, column + 1)
+        self._sizes = columns.n_codes
         self._widths = [min(size, max_columns or size) for size in self._sizes]
         starts = np.cumsum([self.n_numbers, *self.bins, *self._widths])
         self._first_bin = starts[: len(self.bins)]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import torch as th
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
+
+from agents.codes_space import CodesColumns
 
 DANCEABILITY_BINS = (10, 20, 50, 100, 1000)
 """Equal-width bins, coarse to fine. Coarse ones learn from few tracks; the finest is the resolution
@@ -60,32 +61,15 @@ class CodesExtractor(BaseFeaturesExtractor):
         danceability_bins: tuple[int, ...] | list[int] = DANCEABILITY_BINS,
         use_numbers: bool = True,
     ) -> None:
-        if (
-            not isinstance(observation_space, gym.spaces.Box)
-            or len(observation_space.shape) != 1
-            or not (observation_space.low == 0).all()
-            or not observation_space.high[0] == 1
-        ):
-            raise ValueError(
-                "CodesExtractor needs the observation space of encoding 'codes', a one-dimensional "
-                f"Box with lower bounds 0 and a number first, got {observation_space}"
-            )
-        high = observation_space.high.astype(np.int64)
-        n_numbers = int((high == 1).sum())
-        if not (high[:n_numbers] == 1).all():
-            raise ValueError(f"numbers must stand before codes, got upper bounds {high.tolist()}")
-        sizes, first = [], []
-        for column in range(n_numbers, len(high)):
-            if column == n_numbers or high[column] != high[column - 1]:
-                sizes.append(int(high[column]) + 1)
-                first.append(column)
+        columns = CodesColumns.of(observation_space, reader="CodesExtractor")
+        n_numbers, sizes = columns.n_numbers, [count + 1 for count in columns.n_codes]
         n_groups = len(sizes) + bool(danceability_bins)
         super().__init__(
             observation_space, n_groups * embedding_dim + (n_numbers if use_numbers else 0)
         )
         self.n_numbers = n_numbers
         self.use_numbers = use_numbers
-        self.slots = [slice(a, b) for a, b in zip(first, [*first[1:], len(high)], strict=True)]
+        self.slots = columns.slots
         # Row 0 is "none": padding_idx keeps it at zero.
         embeddings = [nn.Embedding(size, embedding_dim, padding_idx=0) for size in sizes]
         self.labels = nn.ModuleList(embeddings)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, create_mlp
 from torch import nn
 
+from agents.codes_space import CodesColumns
+
 
 def quantile_edges(numbers: NDArray[Any], n_bins: int) -> list[list[float]]:
     """Return ends of bins that hold about as many rows each, for each column.
@@ -78,8 +80,9 @@ class NumbersExtractor(BaseFeaturesExtractor):
         hidden: Sequence[int] = (64,),
         dropout: float = 0.2,
     ) -> None:
-        sizes, slots = _vocabularies(observation_space)
-        n_numbers = slots[0].start if slots else observation_space.shape[0]  # type: ignore[index]
+        columns = CodesColumns.of(observation_space, reader="NumbersExtractor")
+        n_numbers, slots = columns.n_numbers, columns.slots
+        sizes = [count + 1 for count in columns.n_codes]
         if len(edges) != n_numbers:
             raise ValueError(f"edges are needed for {n_numbers} numbers, got {len(edges)} lists")
         for column, ends in enumerate(edges):
@@ -97,10 +100,10 @@ class NumbersExtractor(BaseFeaturesExtractor):
         self.column: th.Tensor
         self.low: th.Tensor
         self.width: th.Tensor
-        columns = [i for i, ends in enumerate(edges) for _ in ends[1:]]
+        number = [i for i, ends in enumerate(edges) for _ in ends[1:]]
         low = [end for ends in edges for end in ends[:-1]]
         width = [b - a for ends in edges for a, b in pairwise(ends)]
-        self.register_buffer("column", th.tensor(columns), persistent=False)
+        self.register_buffer("column", th.tensor(number), persistent=False)
         self.register_buffer("low", th.tensor(low, dtype=th.float32), persistent=False)
         self.register_buffer("width", th.tensor(width, dtype=th.float32), persistent=False)
         layers: list[nn.Module] = []
@@ -121,24 +124,3 @@ class NumbersExtractor(BaseFeaturesExtractor):
             parts.append(label)
         features: th.Tensor = self.layers(th.cat(parts, dim=1))
         return features
-
-
-def _vocabularies(space: gym.Space[Any]) -> tuple[list[int], list[slice]]:
-    """Return the number of codes and the columns of each vocabulary of a ``codes`` space."""
-    if (
-        not isinstance(space, gym.spaces.Box)
-        or len(space.shape) != 1
-        or not (space.low == 0).all()
-        or not space.high[0] == 1
-        or not (np.diff((space.high == 1).astype(int)) <= 0).all()
-    ):
-        raise ValueError(
-            "NumbersExtractor needs the observation space of encoding 'codes', a one-dimensional "
-            f"Box with lower bounds 0 and numbers before codes, got {space}"
-        )
-    high = space.high.astype(np.int64)
-    first = int((high == 1).sum())
-    starts = [i for i in range(first, len(high)) if i == first or high[i] != high[i - 1]]
-    ends = [*starts[1:], len(high)]
-    sizes = [int(high[start]) + 1 for start in starts]
-    return sizes, [slice(a, b) for a, b in zip(starts, ends, strict=True)]

@@ -6,6 +6,7 @@ import torch as th
 from gymnasium import spaces
 from torch import nn
 
+from agents.codes_space import CodesColumns
 from agents.extractors import CodesExtractor, rarity_scale
 
 # Two numbers, two slots of one vocabulary of 3 labels, one slot of another of 250.
@@ -64,6 +65,12 @@ def test_without_bins():
     extractor = CodesExtractor(space(), danceability_bins=(), embedding_dim=4)
     assert extractor.bin_embedding is None
     assert extractor(th.as_tensor([[0.43, 0.2, 3, 1, 17]])).shape == (1, 2 + 2 * 4)
+
+
+def test_columns_are_read_off_the_bounds():
+    columns = CodesColumns.of(space(), reader="this test")
+    assert columns == CodesColumns(2, (slice(2, 4), slice(4, 5)), (3, 250))
+    assert CodesColumns.of(space([1, 1]), reader="this test") == CodesColumns(2, (), ())
 
 
 @pytest.mark.parametrize(
