@@ -94,7 +94,7 @@ def test_labels_are_hidden_while_training_only():
     ("space", "arguments", "message"),
     [
         (gym.spaces.Discrete(3), {"edges": []}, "needs the observation space of encoding 'codes'"),
-        (codes_space(9, 1), {"edges": [[0, 1]]}, "numbers must stand before codes"),
+        (codes_space(1, 9, 1), {"edges": [[0, 1]]}, "numbers must stand before codes"),
         (codes_space(1, 1, 9), {"edges": [[0, 1]]}, "needed for 2 numbers, got 1 lists"),
         (codes_space(1, 9), {"edges": [[0, 0]]}, "edges of number 0 must be two or more and rise"),
         (codes_space(1, 9), {"edges": [[0, 1]], "dropout": 1.0}, r"must be in \[0, 1\), got"),
