@@ -23,8 +23,8 @@ from agents.vec_env import GymVecEnv
 Floats = NDArray[np.float64]
 
 CHOICE = (
-    "Hyperparameters were chosen by ten-fold cross-validation with folds of other seeds (1000 "
-    "and 1001), and by the AUC on a random half of the songs alone; the labels of the other half, "
+    "Hyperparameters were chosen by ten-fold cross-validation with folds of another seed (1000, "
+    "for scikit-learn's models 1001 as well), and by the AUC on a random half of the songs alone; the labels of the other half, "
     "*untouched*, were trained on and never scored. The DQN's network was compared in eight "
     "settings fitted by plain supervised regression on the same targets, gradient boosting in "
     "three; the other models were taken as they were first written down."
