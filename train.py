@@ -43,13 +43,17 @@ class Arguments:
     """Train a learner; write configuration, model, logs and figures to a folder."""
 
     agent: Agent | None = None
-    """The learner; needed unless --resume is given."""
+    """The learner; needed unless --resume is given, or --listener any, which only dueling-dqn serves."""  # noqa: E501
     resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Go on with a run that was killed or interrupted, from its last snapshot to its end; all settings are the run's own."""  # noqa: E501
     catalogue: Path | None = None
     """Tracks as CSV (also gzip) or Parquet; the embedded catalogue if not given."""
     listener: Listener = "one"
     """Whom the learner is to serve: the one listener that artist, genre and danceability describe, or any, also those it never met: it is then trained on many and sees what each prefers (dueling-dqn only)."""  # noqa: E501
+    population: Path | None = None
+    """With --listener any: the listeners, a CSV or Parquet file with the columns artist, genre, danceability_low and danceability_high (empty: open); if not given, drawn from the catalogue."""  # noqa: E501
+    test_share: float = 0.2
+    """With --listener any: the share of the artists whose listeners are held out from training."""
     artist: str | None = None
     """The listener's preferred artist; with artist, genre and danceability all left out, the listener is the catalogue's default."""  # noqa: E501
     genre: str | None = None
@@ -96,6 +100,8 @@ class Arguments:
         }
         preference = {n: getattr(self, n) for n in ("artist", "genre", "danceability")}
         if self.listener == "one":
+            if self.population is not None or self.test_share != Arguments.test_share:
+                raise ValueError("--population and --test-share go with --listener any only")
             environment |= preference
         else:
             given = [f"--{name}" for name, value in preference.items() if value is not None]
@@ -104,10 +110,13 @@ class Arguments:
                     f"--listener any trains for all listeners: leave out {', '.join(given)}, or "
                     "leave out --listener"
                 )
-            environment["split"] = "train"
-        name = str(self.agent) if self.listener == "one" else f"{self.agent}-any"
+            environment |= {"split": "train", "test_share": self.test_share}
+            if self.population is not None:
+                environment["population"] = str(self.population)
+        agent = self._agent()
+        name = agent if self.listener == "one" else f"{agent}-any"
         return RunSettings(
-            agent=self.agent,  # type: ignore[arg-type]
+            agent=agent,
             learner=learner,
             out=self.out or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}",
             environment=environment,
@@ -118,18 +127,25 @@ class Arguments:
             progress_bar=self.progress_bar,
         )
 
-    def _learner(self) -> QLearningSettings | DuelingDQNSettings:
-        """Return the hyperparameters of the learner that is asked for; those of no other given."""
+    def _agent(self) -> Agent:
+        """Return the learner's name; for any listener there is only one."""
+        if self.listener == "any":
+            if self.agent not in (None, "dueling-dqn"):
+                raise ValueError(
+                    f"--listener any goes with --agent dueling-dqn only, got {self.agent}: a table "
+                    "has no state for a listener that it never met"
+                )
+            return "dueling-dqn"
         if self.agent is None:
             raise ValueError(
                 "--agent is missing: expected q-learning or dueling-dqn (or --resume RUN)"
             )
-        if self.listener == "any" and self.agent != "dueling-dqn":
-            raise ValueError(
-                f"--listener any goes with --agent dueling-dqn only, got {self.agent}: a table has "
-                "no state for a listener that it never met"
-            )
-        chosen = "any_listener" if self.listener == "any" else self.agent.replace("-", "_")
+        return self.agent
+
+    def _learner(self) -> QLearningSettings | DuelingDQNSettings:
+        """Return the hyperparameters of the learner that is asked for; those of no other given."""
+        agent = self._agent()
+        chosen = "any_listener" if self.listener == "any" else agent.replace("-", "_")
         for name, how in _TRAINED_BY.items():
             other = getattr(self, name)
             if name != chosen and other != type(other)():

@@ -12,6 +12,7 @@ from agents.q_learning import QLearning
 from agents.recommender import OnlineListener, OnlineRecommender, recommend, track_values
 from agents.replay import PrioritizedReplayBuffer
 from agents.runs import Run, RunError, load_run
+from agents.two_tower import TwoTowerExtractor
 from agents.vec_env import GymVecEnv
 from agents.vowpal_wabbit import VowpalWabbit
 
@@ -29,6 +30,7 @@ __all__ = [
     "QLearning",
     "Run",
     "RunError",
+    "TwoTowerExtractor",
     "VowpalWabbit",
     "load_run",
     "recommend",

@@ -91,19 +91,22 @@ class OnlineRecommender:
         return OnlineListener(self, as_preference(stated or {}), unknown, seed)
 
     def restore(self, snapshot: Mapping[str, Any]) -> OnlineListener:
-        """Return the listener of a snapshot: what it does from then on is the same, bit for bit.
+        """Return the listener of a snapshot, by the same policy the same bit for bit from then on.
 
         Raises:
-            ValueError: the snapshot is of another version or another catalogue.
+            ValueError: the snapshot is damaged, or of another version or another catalogue.
         """
         if snapshot.get("version") != SNAPSHOT_VERSION:
             raise ValueError(
                 f"a listener's snapshot must be of version {SNAPSHOT_VERSION}, got "
                 f"{snapshot.get('version')!r}"
             )
-        if snapshot["catalogue"] != self.catalogue.checksum:
+        if snapshot.get("catalogue") != self.catalogue.checksum:
             raise ValueError(
                 "the snapshot is of a listener of another catalogue (checksum "
-                f"{snapshot['catalogue']}, here {self.catalogue.checksum})"
+                f"{snapshot.get('catalogue')}, here {self.catalogue.checksum})"
             )
-        return OnlineListener.of_snapshot(self, snapshot)
+        try:
+            return OnlineListener.of_snapshot(self, snapshot)
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            raise ValueError(f"not a whole snapshot of a listener: {error!r}") from error

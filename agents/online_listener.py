@@ -75,10 +75,11 @@ class OnlineListener:
         self,
         recommender: OnlineRecommender,
         stated: Preference,
-        unknown: Collection[str] | None,
+        unknown: Collection[str] | str | None,
         seed: int,
     ) -> None:
         left_out = tuple(term for term in TERMS if getattr(stated, term) is None)
+        unknown = (unknown,) if isinstance(unknown, str) else unknown
         for term in unknown or ():
             if term not in left_out:
                 raise ValueError(
@@ -96,7 +97,7 @@ class OnlineListener:
         self._seed = seed
         self._listeners = Listeners.of(recommender.catalogue, [stated])
         self._shown: dict[int, None] = {}  # in order
-        self._presses: list[_Press] = []
+        self._presses: list[_Press] = []  # all of them, also those on a track judged again later
         self._by_policy: Floats | None = None
         self._prior = recommender.prior
         if stated.danceability is not None:
@@ -108,7 +109,7 @@ class OnlineListener:
     @property
     def judged(self) -> dict[int, bool]:
         """The tracks judged, and whether they were liked, in the order of the presses."""
-        return {press.track: press.liked for press in self._presses}
+        return {press.track: press.liked for press in _latest(self._presses)}
 
     @property
     def shown(self) -> tuple[int, ...]:
@@ -118,7 +119,7 @@ class OnlineListener:
     @property
     def policy_weight(self) -> float:
         """How far policy and belief are trusted against the personal model, 0 to 1."""
-        return self._presses[-1].policy_weight if self._presses else POLICY_WEIGHT
+        return self._policy_weight
 
     def next_track(self, candidates: NDArray[np.int64] | None = None) -> int | None:
         """Return the track to be shown next, which then counts as shown.
@@ -148,7 +149,10 @@ class OnlineListener:
             if len(tracks) > MAX_CANDIDATES:
                 tracks = generator.choice(tracks, MAX_CANDIDATES, replace=False, shuffle=False)
         else:
-            tracks = np.asarray(candidates, dtype=np.int64)
+            tracks = np.asarray(candidates)
+            if tracks.size and tracks.dtype.kind not in "iu":
+                raise ValueError(f"candidates must be indices of tracks, got {tracks.dtype}")
+            tracks = tracks.astype(np.int64)
             if tracks.size and not (tracks.min() >= 0 and tracks.max() < n_tracks):
                 raise ValueError(
                     f"candidates must be indices from 0 to {n_tracks - 1}, got {tracks.min()} to "
@@ -171,25 +175,27 @@ class OnlineListener:
             liked: Like or Dislike.
 
         Raises:
-            ValueError: there is no such track.
+            ValueError: there is no such track, or the judgement is neither True nor False.
         """
         track, n_tracks = int(track), self._recommender.catalogue.n_tracks
         if not 0 <= track < n_tracks:
             raise ValueError(f"track must be an index from 0 to {n_tracks - 1}, got {track}")
-        kept = [press for press in self._presses if press.track != track]
-        if len(kept) < len(self._presses):
-            self._presses = kept
-            self._learn_anew()
-        foretold = [float(found[0]) for found in self._both(np.array([track]))]
-        weight = _next_weight(self.policy_weight, *foretold, liked=bool(liked))
+        if not isinstance(liked, bool | np.bool_):
+            raise ValueError(f"liked must be True or False, got {liked!r}")
+        is_again = track in self.judged
+        press = _Press(track, bool(liked))
         self._shown.setdefault(track)
-        self._presses.append(_Press(track, bool(liked), weight))
-        self._absorb(track, bool(liked))
+        self._presses.append(press)
+        if is_again:
+            self._learn_anew()
+        else:
+            self._absorb(press)
 
     def undo(self) -> tuple[int, bool] | None:
         """Take the last press back, and return its track and judgement; None where there is none.
 
-        The track still counts as shown. What was learnt is as if the press had never been.
+        The track still counts as shown. What was learnt is as if the press had never been; a track
+        that had been judged before is judged as it was then.
         """
         if not self._presses:
             return None
@@ -250,7 +256,7 @@ class OnlineListener:
             "unknown": list(self.unknown),
             "seed": self._seed,
             "shown": list(self._shown),
-            "presses": [[p.track, p.liked, p.policy_weight] for p in self._presses],
+            "presses": [[press.track, press.liked] for press in self._presses],
         }
 
     @classmethod
@@ -285,22 +291,30 @@ class OnlineListener:
         return self._by_policy[tracks]
 
     def _learn_anew(self) -> None:
-        """Learn all presses, one after another, as when they came."""
+        """Learn all presses that still hold, one after another, as when they came."""
         self._belief = Belief(self._prior, self._listeners, self.unknown)
         self._personal = PersonalModel(self._recommender.kernel)
-        for press in self._presses:
-            self._absorb(press.track, press.liked)
+        self._policy_weight = POLICY_WEIGHT
+        for press in _latest(self._presses):
+            self._absorb(press)
 
-    def _absorb(self, track: int, liked: bool) -> None:
-        self._belief.absorb(track, liked)
-        self._personal.absorb(track, liked)
+    def _absorb(self, press: _Press) -> None:
+        foretold = [float(found[0]) for found in self._both(np.array([press.track]))]
+        self._policy_weight = _next_weight(self._policy_weight, *foretold, liked=press.liked)
+        self._belief.absorb(press.track, press.liked)
+        self._personal.absorb(press.track, press.liked)
 
 
 @dataclass(frozen=True)
 class _Press:
     track: int
     liked: bool
-    policy_weight: float  # after it
+
+
+def _latest(presses: list[_Press]) -> list[_Press]:
+    """Return of each track the last press, in the order of these."""
+    latest = {press.track: place for place, press in enumerate(presses)}
+    return [presses[place] for place in sorted(latest.values())]
 
 
 def _next_weight(weight: float, policy: float, personal: float, *, liked: bool) -> float:

@@ -252,6 +252,7 @@ def train_run(settings: RunSettings) -> dict[str, Any]:
     """
     # Before anything on disk is touched: it may find that settings do not fit the environment.
     learner, tables = untrained(settings)
+    judge_of(tables)  # likewise: there may be nobody to judge
     out = _prepared(settings.out, overwrite=settings.overwrite)
     config = _config(settings, tables)
     write_json(out / CONFIG, config)

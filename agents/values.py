@@ -35,7 +35,16 @@ def track_values(
     Returns:
         (n,) float64. Above 0 the learner likes the track, otherwise it dislikes it, as `predict`
         does when deterministic.
+
+    Raises:
+        TypeError: if the rows are of pairs of a track and a listener.
     """
+    if isinstance(encoded, PairEncoded):
+        raise TypeError(
+            "this encoding is of pairs of a track and a listener, whose preference decides: use "
+            "pair_values, or OnlineRecommender.of_env(learner, env).newcomer(preference, "
+            "unknown=()).shortlist(k)"
+        )
     if tracks is None:
         tracks = np.arange(encoded.n_tracks)
     values = np.empty(len(tracks))

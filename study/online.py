@@ -10,6 +10,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from agents.dueling_dqn import DuelingDQN
@@ -114,9 +115,9 @@ def cases(judged: Path | None) -> dict[str, tuple[str, ...]]:
 
 def _newcomers(task: Task) -> Iterator[Newcomer]:
     if task.case == REAL:
-        judgements = _judgements(task.setting["judged"])
+        catalogue, liked = _songs(task.setting["judged"], task.seed)
         for order in range(ORDERS):
-            yield Newcomer(judgements.catalogue, judgements.liked, {}, task.seed * ORDERS + order)
+            yield Newcomer(catalogue, liked, {}, task.seed * ORDERS + order)
         return
     catalogue = load_catalogue(None)
     listeners = load_population(catalogue, None, Split("test"), None).listeners
@@ -129,8 +130,20 @@ def _newcomers(task: Task) -> Iterator[Newcomer]:
         yield Newcomer(catalogue, liked, stated, index)
 
 
-def _judgements(path: str) -> Any:
-    return load_judgements(path, {"title": "song_title"}, "target")
+@lru_cache(maxsize=2)
+def _songs(path: str, seed: int) -> tuple[Catalogue, NDArray[np.bool_]]:
+    """Return the songs of recorded judgements, each once, and whether each was liked.
+
+    Of a song that was judged twice one judgement is drawn: the other would show its answer
+    beforehand, and a few contradict each other.
+    """
+    columns = {"title": "song_title"}
+    judgements = load_judgements(path, columns, "target")
+    drawn = np.random.default_rng(seed).permutation(len(judgements))
+    rows = np.sort(drawn[np.unique(judgements.groups[drawn], return_index=True)[1]])
+    catalogue = Catalogue.from_frame(pd.read_csv(path).iloc[rows], columns=columns)
+    assert catalogue.n_tracks == len(rows)
+    return catalogue, judgements.liked[rows]
 
 
 @lru_cache(maxsize=2)
@@ -142,7 +155,7 @@ def recommender_of(judged: str | None, seed: int, timesteps: int) -> OnlineRecom
         seed: of the training.
         timesteps: tracks judged in it.
     """
-    catalogue = load_catalogue(None) if judged is None else _judgements(judged).catalogue
+    catalogue = load_catalogue(None) if judged is None else _songs(judged, seed)[0]
     policy, env = trained(catalogue, seed, timesteps)
     return OnlineRecommender.of_env(policy, env)
 

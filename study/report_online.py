@@ -25,6 +25,10 @@ METHOD = (
     "newcomers. *q-learning* (`profile` states) and *linucb* learn from nothing. *oracle* knows "
     "what is liked: many newcomers like fewer tracks than are recommended. *linucb* is slow, and "
     "met the first newcomers of each seed only; differences are over the newcomers that both met. "
+    "The real listener's judgements are played back: any song that was judged may be recommended, "
+    "each once, and the recorded answer is given. The persons of that table are one and the same, "
+    "with other draws among equal songs and differently trained policies: the interval says "
+    "nothing of others. How a track is chosen was also looked at on this person while it was written. "
     "A press is to choose a track and to learn from the answer, in processor time, median."
 )
 

@@ -147,6 +147,27 @@ def test_encodings_without_a_place_for_the_listener(encoding: Any, tmp_path: Pat
     assert not out.exists()
 
 
+def test_there_is_only_one_agent_for_any_listener() -> None:
+    assert train.Arguments(listener="any").run_settings().agent == "dueling-dqn"
+    with pytest.raises(ValueError, match="--agent is missing"):
+        train.Arguments().run_settings()
+
+
+def test_without_listeners_to_judge_no_folder_is_made(tmp_path: Path) -> None:
+    listeners, out = tmp_path / "listeners.csv", tmp_path / "run"
+    listeners.write_text("artist,genre,danceability_low,danceability_high\nILLENIUM,,,\n")
+    arguments = train.Arguments(listener="any", population=listeners, out=out, test_share=0.0)
+    with pytest.raises(ValueError, match="test"):
+        train_run(arguments.run_settings())
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("given", [{"population": Path("x.csv")}, {"test_share": 0.5}])
+def test_a_population_goes_with_any_listener_only(given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="--population and --test-share go with --listener any"):
+        train.Arguments(agent="dueling-dqn", **given).run_settings()
+
+
 # --- Held-out listeners ---------------------------------------------------------------------------
 
 

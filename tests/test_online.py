@@ -16,6 +16,7 @@ from agents.online_listener import POLICY_WEIGHT, SWITCHING
 from agents.personal_model import MAX_JUDGED, KernelWeights, PersonalModel, TrackKernel
 from agents.policy_terms import MATCH, MISS, NEUTRAL
 from agents.recommender import OnlineRecommender as FromRecommender
+from agents.recommender import recommend
 from music_env import Catalogue, Preference
 from music_env.listeners import Listeners, pair_kinds, pair_outcomes
 from music_env.pairs import PairEncoded, encode_pairs
@@ -361,6 +362,44 @@ def test_undo_of_nothing_and_a_changed_mind(small: OnlineRecommender) -> None:
     assert newcomer.judged == {3: True, 0: True}
     both = [one._belief.like_probabilities(np.arange(6)) for one in (newcomer, other)]
     assert (both[0] == both[1]).all()
+
+
+def test_undo_of_a_changed_mind_gives_the_first_judgement_back(small: OnlineRecommender) -> None:
+    newcomer, other = small.newcomer(), small.newcomer()
+    for track, liked in ((0, True), (2, False), (0, False)):
+        newcomer.feedback(track, liked)
+    restored = small.restore(json.loads(json.dumps(newcomer.snapshot())))
+    for one in (newcomer, restored):
+        assert one.judged == {2: False, 0: False}
+        assert one.undo() == (0, False)
+        assert one.judged == {0: True, 2: False}
+    for track, liked in ((0, True), (2, False)):
+        other.feedback(track, liked)
+    tracks = np.arange(6)
+    assert (newcomer.like_probabilities(tracks) == other.like_probabilities(tracks)).all()
+    assert newcomer.policy_weight == restored.policy_weight == other.policy_weight
+
+
+@pytest.mark.parametrize("missing", ["stated", "presses", "shown", "seed", "unknown"])
+def test_a_damaged_snapshot(small: OnlineRecommender, missing: str) -> None:
+    snapshot = small.newcomer().snapshot()
+    del snapshot[missing]
+    with pytest.raises(ValueError, match="not a whole snapshot of a listener"):
+        small.restore(snapshot)
+
+
+def test_neither_like_nor_dislike(small: OnlineRecommender) -> None:
+    newcomer = small.newcomer()
+    with pytest.raises(ValueError, match="liked must be True or False, got 'no'"):
+        newcomer.feedback(3, "no")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="candidates must be indices of tracks, got bool"):
+        newcomer.next_track(np.ones(6, dtype=np.bool_))
+    assert newcomer.judged == {} and newcomer.shown == ()
+
+
+def test_the_ranking_of_one_listener_refuses_pairs(small: OnlineRecommender) -> None:
+    with pytest.raises(TypeError, match="pairs of a track and a listener, whose preference"):
+        recommend(small.policy, small.encoded)  # type: ignore[arg-type]
 
 
 def test_listeners_do_not_mix(large: OnlineRecommender) -> None:
