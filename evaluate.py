@@ -69,7 +69,7 @@ class Arguments:
     """Compare trained runs on the same seeded sessions, with baselines and the oracle."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Folders that train.py wrote, for the same catalogue and listener, or all for any listener."""
+    """Folders that train.py wrote, for the same catalogue and listener, or all for any."""
     sessions: int = 100
     """Sessions that every policy is judged on."""
     listeners: int = 500

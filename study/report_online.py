@@ -28,7 +28,7 @@ METHOD = (
     "The real listener's judgements are played back: any song that was judged may be recommended, "
     "each once, and the recorded answer is given. The persons of that table are one and the same, "
     "with other draws among equal songs and differently trained policies: the interval says "
-    "nothing of others. How a track is chosen was also looked at on this person while it was written. "
+    "nothing of others. How a track is chosen was also looked at on this person in the making. "
     "A press is to choose a track and to learn from the answer, in processor time, median."
 )
 
