@@ -203,7 +203,7 @@ def test_own_tracks_and_listener(tmp_path: Path) -> None:
         (["--artist", "Linkin Prak"], "'Linkin Park'"),
         (["--catalogue", "nowhere.csv"], "nowhere.csv"),
         (["--danceability", "0.9", "0.1"], "lowest <= highest"),
-        (["--dueling-dqn.batch-size", "8"], "of --agent dueling-dqn, but this is --agent q-learning"),
+        (["--dueling-dqn.batch-size", "8"], "dueling-dqn, but this is --agent q-learning"),
     ],
 )
 def test_wrong_arguments_end_with_a_reason_and_no_traceback(
