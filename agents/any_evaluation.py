@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.evaluation import TOP_K
-from agents.recommender import Learner
+from agents.values import Learner, pair_values
 from music_env.any_tables import AnyTables
 from music_env.listeners import Listeners, pair_kinds
 from music_env.metrics import bootstrap_interval, decision_figures, ranking_figures, top_k
@@ -111,18 +111,10 @@ def scores_of(tables: AnyTables, listener: Listeners) -> Floats:
     return scores
 
 
-def pair_values(learner: Learner, tables: AnyTables, listener: Listeners) -> Floats:
-    """Return (n_tracks,) float64: Q(like) - Q(dislike) of every track, for one listener."""
-    encoded = tables.encoded
-    tracks = np.arange(tables.catalogue.n_tracks)
-    q = learner.q_values(encoded.pairs(tracks, encoded.listeners(listener)))
-    values: Floats = np.subtract(q[:, 1], q[:, 0], dtype=np.float64)
-    return values
-
-
 def pair_policy(name: str, learner: Learner, tables: AnyTables) -> PairPolicy:
     """Return a learner's greedy policy: like where Q(like) > Q(dislike)."""
-    return PairPolicy(name, lambda listener: pair_values(learner, tables, listener))
+    every = np.arange(tables.catalogue.n_tracks)
+    return PairPolicy(name, lambda listener: pair_values(learner, tables.encoded, listener, every))
 
 
 def pair_baselines(tables: AnyTables, *, seed: int = 0) -> list[PairPolicy]:

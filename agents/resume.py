@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from agents.judges import judge_of
 from agents.run_logs import cut_logs
 from agents.runs import (
     CONFIG,
@@ -103,8 +104,9 @@ def resume_run(folder: str | Path, *, progress_bar: bool = True) -> dict[str, An
     for unfinished in folder.glob(f".{MODEL}.*.part"):
         unfinished.unlink()
     learner, tables = untrained(settings)
+    judge = judge_of(tables)
     if has_snapshot(folder):
-        return run_training(settings, learner, tables, config, mode="continue")
+        return run_training(settings, learner, tables, judge, config, mode="continue")
     if settings.snapshots == 0 or (folder / MODEL).exists() or _has_rows(folder / PROGRESS):
         raise RunError(
             f"{folder} has no snapshot to go on from (a run takes them unless --snapshots is 0): "
@@ -112,7 +114,7 @@ def resume_run(folder: str | Path, *, progress_bar: bool = True) -> dict[str, An
         )
     # Killed in its first moments: nothing is lost by beginning again.
     cut_logs(folder, {})
-    return run_training(settings, learner, tables, config, mode="begin")
+    return run_training(settings, learner, tables, judge, config, mode="begin")
 
 
 def settings_of(

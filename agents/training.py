@@ -21,7 +21,7 @@ from agents.bootstrap import Target
 from agents.callbacks import RunLogger, StopOnInterrupt
 from agents.dueling_dqn import DuelingDQN
 from agents.extractors import CodesExtractor
-from agents.judges import judge_of
+from agents.judges import Judge, judge_of
 from agents.progress import EVAL_TAGS, ProgressFile, read_progress
 from agents.q_learning import QLearning
 from agents.replay import PrioritizedReplayBuffer
@@ -252,11 +252,11 @@ def train_run(settings: RunSettings) -> dict[str, Any]:
     """
     # Before anything on disk is touched: it may find that settings do not fit the environment.
     learner, tables = untrained(settings)
-    judge_of(tables)  # likewise: there may be nobody to judge
+    judge = judge_of(tables)  # likewise: there may be nobody to judge
     out = _prepared(settings.out, overwrite=settings.overwrite)
     config = _config(settings, tables)
     write_json(out / CONFIG, config)
-    return run_training(settings, learner, tables, config, mode="begin")
+    return run_training(settings, learner, tables, judge, config, mode="begin")
 
 
 def untrained(settings: RunSettings) -> tuple[QLearning | DuelingDQN, Tables | AnyTables]:
@@ -284,6 +284,7 @@ def run_training(
     settings: RunSettings,
     learner: QLearning | DuelingDQN,
     tables: Tables | AnyTables,
+    judge: Judge,
     config: Mapping[str, Any],
     *,
     mode: Literal["begin", "continue"],
@@ -294,6 +295,7 @@ def run_training(
         settings: of the run.
         learner: from `untrained`.
         tables: likewise.
+        judge: of the tables, see `agents.judges`.
         config: the content of ``config.json``.
         mode: begin in a folder without logs, or continue from the run's last snapshot.
 
@@ -304,7 +306,6 @@ def run_training(
         agents.snapshot_file.SnapshotError: if there is no snapshot that fits.
     """
     out, timesteps = settings.out, settings.total_timesteps
-    judge = judge_of(tables)
     run_logger = RunLogger(judge, timesteps, progress_bar=settings.progress_bar)
     stop = StopOnInterrupt()
     callbacks: list[BaseCallback] = [run_logger, stop]

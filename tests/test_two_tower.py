@@ -13,7 +13,7 @@ from conftest import SIX_LISTENER, six_frame
 from safetensors import safe_open
 
 from agents import DuelingDQN, GymVecEnv
-from agents.any_evaluation import held_out_tables, pair_values, scores_of
+from agents.any_evaluation import held_out_tables, pair_policy, scores_of
 from agents.training import AnyListenerSettings, make_learner
 from agents.two_tower import DISTANCE_SCALES, PairColumns, TwoTowerExtractor, sign_vectors
 from music_env import Catalogue, MusicRecAnyListenerEnv
@@ -189,6 +189,9 @@ def test_artists_that_nobody_preferred_in_training_are_served() -> None:
     assert not set(listeners.artist[chosen]) & set(trained_on)
     for i in chosen:
         listener = listeners.take(slice(i, i + 1))
-        scores, values = scores_of(tables, listener), pair_values(learner, tables, listener)
+        scores, values = (
+            scores_of(tables, listener),
+            pair_policy("learner", learner, tables).values(listener),
+        )
         figures = decision_figures(scores, values > 0)
         assert figures["balanced_accuracy"] > 0.99, listener.preference(0, tables.catalogue)
