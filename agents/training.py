@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import gymnasium as gym
 import numpy as np
 import torch as th
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
@@ -40,7 +39,7 @@ from agents.runs import (
 )
 from agents.snapshots import SNAPSHOTS, Snapshots, remove_snapshot, snapshot_identity
 from agents.two_tower import TwoTowerExtractor
-from agents.vec_env import GymVecEnv
+from agents.vec_env import GymVecEnv, make_native
 from music_env.any_tables import AnyTables
 from music_env.tables import Tables
 
@@ -268,16 +267,14 @@ def untrained(settings: RunSettings) -> tuple[QLearning | DuelingDQN, Tables | A
     # Small networks lose to thread hand-over; one thread also gives the same sums everywhere.
     th.set_num_threads(1)
     _check_numbers(settings)
-    native = gym.make_vec(
+    native = make_native(
         ENVIRONMENTS[settings.listener],
-        num_envs=settings.learner.n_envs,
-        vectorization_mode="vector_entry_point",
-        autoreset_mode="SameStep",
+        settings.learner.n_envs,
         **settings.environment,
         encoding=settings.learner.encoding,
     )
     learner = make_learner(settings.learner, GymVecEnv(native), seed=settings.seed)
-    return learner, native.unwrapped.tables  # type: ignore[attr-defined]
+    return learner, native.unwrapped.tables
 
 
 def run_training(

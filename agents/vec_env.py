@@ -381,3 +381,20 @@ def _call_workers(env: AsyncVectorEnv[Any, Any], name: str, *args: Any, **kwargs
     if not all(env.call("has_wrapper_attr", name)):
         raise AttributeError(f"the environments of {env} have no attribute {name!r}")
     return env.call(name, *args, **kwargs)
+
+
+def make_native(env_id: str, num_envs: int, **arguments: Any) -> Any:
+    """Return an id's own vector environment with an autoreset mode that `GymVecEnv` takes.
+
+    Args:
+        env_id: registered with a vector entry point.
+        num_envs: sessions at a time.
+        arguments: of the environment.
+    """
+    return gym.make_vec(
+        env_id,
+        num_envs=num_envs,
+        vectorization_mode="vector_entry_point",
+        autoreset_mode="SameStep",
+        **arguments,
+    )

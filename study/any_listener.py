@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 
 from agents.any_evaluation import (
@@ -20,7 +19,7 @@ from agents.any_evaluation import (
 )
 from agents.runs import ENVIRONMENTS
 from agents.training import AnyListenerSettings, make_learner
-from agents.vec_env import GymVecEnv
+from agents.vec_env import GymVecEnv, make_native
 from music_env.any_tables import AnyTables
 from study.learners import SEED_STEP
 from study.tasks import Task
@@ -44,17 +43,15 @@ def held_out_listeners(task: Task) -> dict[str, Any]:
         ``train_seconds`` (processor time), ``train_wall_seconds`` and ``updates``.
     """
     settings = AnyListenerSettings(timesteps=task.budget)
-    env = gym.make_vec(
+    env = make_native(
         ENVIRONMENTS["any"],
-        num_envs=settings.n_envs,
-        vectorization_mode="vector_entry_point",
-        autoreset_mode="SameStep",
+        settings.n_envs,
         **task.setting,
         split="train",
         population_seed=task.seed,
         encoding=settings.encoding,
     )
-    tables: AnyTables = env.unwrapped.tables  # type: ignore[attr-defined]
+    tables: AnyTables = env.unwrapped.tables
     held_out = held_out_tables(tables)
     measured: dict[str, Any] = {"n_tracks": tables.catalogue.n_tracks}
     policy: PairPolicy

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.utils import LinearSchedule
 
 from agents.dueling_dqn import DuelingDQN
 from agents.number_features import NumbersExtractor, quantile_edges
-from agents.vec_env import GymVecEnv
+from agents.vec_env import GymVecEnv, make_native
 
 Floats = NDArray[np.float64]
 
@@ -129,16 +128,14 @@ def trained_dqn(fold: Fold, settings: JudgedDQNSettings, seed: int) -> DuelingDQ
     Its actions are random throughout, as the rewards of both have to be learnt and none of the
     training counts.
     """
-    env = gym.make_vec(
+    env = make_native(
         "MusicRecLogged-v0",
-        num_envs=settings.n_envs,
-        vectorization_mode="vector_entry_point",
-        autoreset_mode="SameStep",
+        settings.n_envs,
         encoding="codes",
         tracks=fold.train,
         **fold.setting,
     )
-    high = env.single_observation_space.high  # type: ignore[attr-defined]
+    high = env.single_observation_space.high
     edges = quantile_edges(fold.rows[fold.train][:, high == 1], settings.bins)
     rate = settings.learning_rate
     learner = DuelingDQN(

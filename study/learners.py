@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch as th
 from numpy.typing import NDArray
 
 from agents.extractors import DANCEABILITY_BINS
 from agents.training import DuelingDQNSettings, QLearningSettings, make_learner
-from agents.vec_env import GymVecEnv
+from agents.vec_env import GymVecEnv, make_native
 from bench.stock_dqn import BEST, make_stock
 from music_env.tables import OverTables
 from study.checks import Values
@@ -98,11 +97,9 @@ def bandit(
 
 
 def _native(encoding: str, num_envs: int, listener: Mapping[str, Any]) -> Any:
-    return gym.make_vec(
+    return make_native(
         "MusicRec-v0",
-        num_envs=num_envs,
-        vectorization_mode="vector_entry_point",
-        autoreset_mode="SameStep",
+        num_envs,
         encoding=encoding,
         **listener,
     )

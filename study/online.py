@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from agents.online import OnlineRecommender
 from agents.runs import ENVIRONMENTS
 from agents.training import AnyListenerSettings, make_learner
 from agents.values import pair_values
-from agents.vec_env import GymVecEnv
+from agents.vec_env import GymVecEnv, make_native
 from music_env import Catalogue
 from music_env.judgements import load_judgements
 from music_env.listeners import Listeners
@@ -166,11 +165,9 @@ def trained(catalogue: Catalogue, seed: int, timesteps: int) -> tuple[DuelingDQN
     Trained as ``train.py --listener any`` does by default.
     """
     settings = AnyListenerSettings()
-    env = gym.make_vec(
+    env = make_native(
         ENVIRONMENTS["any"],
-        num_envs=settings.n_envs,
-        vectorization_mode="vector_entry_point",
-        autoreset_mode="SameStep",
+        settings.n_envs,
         catalogue=catalogue,
         split="train",
         encoding=settings.encoding,

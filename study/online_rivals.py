@@ -16,7 +16,7 @@ from agents.online import OnlineRecommender
 from agents.online_listener import OnlineListener
 from agents.tabular import q_learning_update
 from agents.training import QLearningSettings
-from agents.vec_env import GymVecEnv
+from agents.vec_env import GymVecEnv, make_native
 from music_env import Action, Catalogue
 from music_env.encoding import encode
 
@@ -124,11 +124,9 @@ class UpperBounds:
     """
 
     def __init__(self, catalogue: Catalogue, seed: int) -> None:
-        env = gym.make_vec(
+        env = make_native(
             "MusicRec-v0",
-            num_envs=1,
-            vectorization_mode="vector_entry_point",
-            autoreset_mode="SameStep",
+            1,
             catalogue=catalogue,
             encoding="codes",
             session_length=1,  # it is never stepped: the learner reads its spaces
