@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import importlib
-import sys
-import time
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch as th
 from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3.common.base_class import BaseAlgorithm, maybe_make_env
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import MaybeCallback
-from stable_baselines3.common.utils import (
-    check_for_correct_spaces,
-    get_system_info,
-    safe_mean,
-)
 
 from agents.bandit_features import CodesFeatures
-from agents.model_file import (
-    ModelFileError,
-    read_model,
-    space_from_json,
-    space_to_json,
-    write_model,
-)
+from agents.step_algorithm import StepAlgorithm
 
 EXTRA = "baselines"
 """The optional dependencies that hold the libraries of the baselines."""
 
+_COUNTERS = {  # name in a file -> attribute
+    "num_timesteps": "num_timesteps",
+    "episodes": "_episode_num",
+    "n_updates": "_n_updates",
+}
 
-class ContextualBandit(BaseAlgorithm):
+
+class ContextualBandit(StepAlgorithm):
     """A learner of the reward of each action in a context, behind Stable-Baselines3's interface.
 
     It learns from observation, action and reward; what comes after the step does not matter to it.
@@ -58,6 +49,7 @@ class ContextualBandit(BaseAlgorithm):
         verbose: 0 for no output, 1 for info messages, 2 for debug messages.
         seed: of the learner's random generator, and of the environment. If None, drawn from the
             operating system.
+        device: accepted for the interface; the model lies in main memory.
 
     Raises:
         ImportError: if the library is not installed.
@@ -65,9 +57,7 @@ class ContextualBandit(BaseAlgorithm):
     """
 
     _LIBRARIES: ClassVar[tuple[str, ...]] = ()
-    _HYPERPARAMETERS: ClassVar[tuple[str, ...]] = ("danceability_bins", "stats_window_size")
-
-    action_space: spaces.Discrete[Any]
+    hyperparameters: ClassVar[tuple[str, ...]] = ("danceability_bins", "stats_window_size")
 
     def __init__(
         self,
@@ -79,6 +69,7 @@ class ContextualBandit(BaseAlgorithm):
         tensorboard_log: str | None = None,
         verbose: int = 0,
         seed: int | None = None,
+        device: th.device | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
         if env is None and _init_setup_model:
@@ -151,16 +142,6 @@ class ContextualBandit(BaseAlgorithm):
         self.set_random_seed(self.seed)
         self._reset_model(int(self._generator.integers(2**31)))
 
-    def set_random_seed(self, seed: int | None = None) -> None:
-        """Seed the learner's generator, the action space and the environment; nothing global."""
-        # A child: the environment of the same seed draws from the sequence itself, and the coins
-        # must not repeat its draws.
-        self._generator = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
-        if seed is not None:
-            self.action_space.seed(seed)
-            if self.env is not None:
-                self.env.seed(seed)
-
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return [], []  # there is no network: `get_parameters` is empty
 
@@ -216,15 +197,6 @@ class ContextualBandit(BaseAlgorithm):
     def _forget(self, chosen: Any) -> None:
         """Release what `_choose` returned for an `_update` that does not come."""
 
-    def _explore(self, values: NDArray[np.float64], epsilon: float) -> NDArray[np.int64]:
-        """Return epsilon-greedy actions, ties broken at random, a coin for each row."""
-        n, n_actions = values.shape
-        draws = self._generator.random((n, n_actions + 1))
-        candidates = (values == values.max(axis=1, keepdims=True)) | (draws[:, -1:] < epsilon)
-        # The largest of equally distributed numbers is any of them, evenly.
-        actions: NDArray[np.int64] = np.where(candidates, draws[:, :-1], -1.0).argmax(axis=1)
-        return actions
-
     def _rows(self, observations: Any) -> NDArray[np.float32]:
         rows = np.asarray(observations)
         shape = self.observation_space.shape
@@ -237,168 +209,42 @@ class ContextualBandit(BaseAlgorithm):
 
     # --- Learning ---------------------------------------------------------------------------------
 
-    def learn(
+    def _act(self, observations: NDArray[Any]) -> tuple[NDArray[np.int64], Any]:
+        actions, chosen = self._choose(observations)
+        return actions + int(self.action_space.start), chosen
+
+    def _learn_from(
         self,
-        total_timesteps: int,
-        callback: MaybeCallback = None,
-        log_interval: int | None = 100,
-        tb_log_name: str | None = None,
-        reset_num_timesteps: bool = True,
-        progress_bar: bool = False,
-    ) -> Self:
-        """Learn from steps of the environment.
-
-        Args:
-            total_timesteps: steps to take, counted over all environments; the last step of them
-                may overshoot.
-            callback: called after each step of the environments; training stops when one returns
-                False.
-            log_interval: episodes from one logging to the next; None leaves it to the callbacks,
-                which call `dump_logs`.
-            tb_log_name: name of the run for TensorBoard; the class's if None.
-            reset_num_timesteps: if False, go on counting, and do not reset the environment.
-            progress_bar: show one.
-
-        Returns:
-            The learner itself.
-        """
-        if self.env is None:
-            raise ValueError("an environment is missing: call set_env, or give one to load")
-        total_timesteps, callback = self._setup_learn(
-            total_timesteps,
-            callback,
-            reset_num_timesteps,
-            tb_log_name or type(self).__name__,
-            progress_bar,
-        )
-        callback.on_training_start(locals(), globals())
-        env, going_on, start = self.env, True, int(self.action_space.start)
-        while going_on and self.num_timesteps < total_timesteps:
-            callback.on_rollout_start()
-            observations = self._last_obs
-            assert isinstance(observations, np.ndarray)
-            actions, chosen = self._choose(observations)
-            new_obs, rewards, dones, infos = env.step(actions + start)
-            self.num_timesteps += env.num_envs
-            self._update(observations, actions, rewards, chosen)
-            self._n_updates += env.num_envs
-            self._last_obs = new_obs  # type: ignore[assignment]
-            self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
-            logged = log_interval and self._episode_num // log_interval
-            if dones.any():
-                ended = np.flatnonzero(dones)
-                self._episode_num += len(ended)
-                self._update_info_buffer([infos[i] for i in ended], dones[ended])
-            callback.update_locals(locals())
-            going_on = callback.on_step()
-            if log_interval and self._episode_num // log_interval != logged:
-                self.dump_logs()
-            callback.on_rollout_end()
-        callback.on_training_end()
-        return self
-
-    def dump_logs(self) -> None:
-        """Write the figures named in the class's docstring to the logger."""
-        assert self.ep_info_buffer is not None
-        record = self.logger.record
-        elapsed = max((time.time_ns() - self.start_time) / 1e9, sys.float_info.epsilon)  # [s]
-        if self.ep_info_buffer:
-            record("rollout/ep_rew_mean", safe_mean([info["r"] for info in self.ep_info_buffer]))
-            record("rollout/ep_len_mean", safe_mean([info["l"] for info in self.ep_info_buffer]))
-        record("time/episodes", self._episode_num, exclude="tensorboard")
-        record("time/fps", int((self.num_timesteps - self._num_timesteps_at_start) / elapsed))
-        record("time/time_elapsed", int(elapsed), exclude="tensorboard")
-        record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
-        record("train/n_updates", self._n_updates, exclude="tensorboard")
-        self.logger.dump(step=self.num_timesteps)
+        observations: NDArray[Any],
+        actions: NDArray[np.int64],
+        chosen: Any,
+        rewards: NDArray[np.floating[Any]],
+        new_obs: NDArray[Any],
+        dones: NDArray[np.bool_],
+        infos: list[dict[str, Any]],
+    ) -> None:
+        self._update(observations, actions - int(self.action_space.start), rewards, chosen)
+        self._n_updates += len(actions)
 
     # --- Files ------------------------------------------------------------------------------------
 
-    def save(self, path: Any, exclude: Any = None, include: Any = None) -> None:
-        """Save the learner as one safetensors file (`agents.model_file`), without pickle.
+    def _state_to_file(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        state = {name: getattr(self, attribute) for name, attribute in _COUNTERS.items()}
+        state["generator"] = self._generator.bit_generator.state
+        return state, self._get_tensors()
 
-        Args:
-            path: where to; ``.safetensors`` is added where there is no suffix.
-            exclude: as for `include`, must be None: the file holds what `load` needs.
-            include: see `exclude`.
-        """
-        if exclude is not None or include is not None:
-            raise ValueError(f"{type(self).__name__}.save takes neither `exclude` nor `include`")
-        config = {
-            "hyperparameters": {name: getattr(self, name) for name in self._HYPERPARAMETERS},
-            "observation_space": space_to_json(self.observation_space),
-            "action_space": space_to_json(self.action_space),
-            "n_envs": self.n_envs,
-            "seed": self.seed,
-            "num_timesteps": self.num_timesteps,
-            "episodes": self._episode_num,
-            "n_updates": self._n_updates,
-            "generator": self._generator.bit_generator.state,
-        }
-        write_model(path, algorithm=type(self).__name__, config=config, tensors=self._get_tensors())
-
-    @classmethod
-    def load(
-        cls,
-        path: Any,
-        env: Any = None,
-        device: th.device | str = "auto",
-        custom_objects: dict[str, Any] | None = None,
-        print_system_info: bool = False,
-        force_reset: bool = True,
-        **kwargs: Any,
-    ) -> Self:
-        """Load a learner; nothing in the file is executed.
-
-        Its random generator goes on where it stood; the environment is reset, not seeded.
-
-        Args:
-            path: as given to `save`.
-            env: to go on learning in; may have another number of environments. None for
-                predicting.
-            device: accepted for the interface; the model lies in main memory.
-            custom_objects: must be None: the file holds plain numbers only.
-            print_system_info: print the present versions.
-            force_reset: must be True.
-            kwargs: ``verbose`` and ``tensorboard_log`` of the constructor.
-
-        Raises:
-            FileNotFoundError: if there is no such file.
-            ModelFileError: if the file is not a learner of this class.
-            ValueError: if the spaces of `env` are not those of the learner.
-        """
-        if custom_objects is not None or not force_reset:
-            raise ValueError(f"{cls.__name__}.load takes no custom_objects, and force_reset=True")
-        if print_system_info:
-            get_system_info()
-        file = read_model(path, algorithm=cls.__name__)
-        config = file.config
-        try:
-            saved = config["hyperparameters"]
-            arguments = {name: saved[name] for name in cls._HYPERPARAMETERS}
-            arguments["danceability_bins"] = tuple(arguments["danceability_bins"])
-            observation_space = space_from_json(config["observation_space"])
-            action_space = space_from_json(config["action_space"])
-            counters = [int(config[name]) for name in ("num_timesteps", "episodes", "n_updates")]
-            n_envs, seed, generator = config["n_envs"], config["seed"], config["generator"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelFileError(f"{path} is not a whole {cls.__name__}: {error!r}") from error
-        if env is not None:
-            env = cls._wrap_env(maybe_make_env(env, 0))
-            check_for_correct_spaces(env, observation_space, action_space)
-        model = cls(env=env, _init_setup_model=False, **arguments, **kwargs)
-        if env is None:
-            model.observation_space, model.action_space = observation_space, action_space  # type: ignore[assignment]
-            model.n_envs = n_envs
-        try:
-            model._setup_model()
-            model._set_tensors(file.tensors)
-            model._generator.bit_generator.state = generator
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelFileError(f"{path} is not a whole {cls.__name__}: {error}") from error
-        model.num_timesteps, model._episode_num, model._n_updates = counters
-        model.seed = seed
-        return model
+    def _state_from_file(
+        self,
+        state: Mapping[str, Any],
+        tensors: Mapping[str, NDArray[Any]],
+        *,
+        keep_observations: bool,
+    ) -> None:
+        counters = {attribute: int(state[name]) for name, attribute in _COUNTERS.items()}
+        self._set_tensors(tensors)
+        self._generator.bit_generator.state = state["generator"]
+        for attribute, count in counters.items():
+            setattr(self, attribute, count)
 
 
 def checked_number(name: str, value: Any, low: float, high: float = float("inf")) -> Any:

@@ -37,8 +37,8 @@ class LinearBandit(ContextualBandit):
     """
 
     _LIBRARIES: ClassVar[tuple[str, ...]] = ("mabwiser.mab",)
-    _HYPERPARAMETERS: ClassVar[tuple[str, ...]] = (
-        *ContextualBandit._HYPERPARAMETERS,
+    hyperparameters: ClassVar[tuple[str, ...]] = (
+        *ContextualBandit.hyperparameters,
         "alpha",
         "l2_lambda",
         "batch_size",

@@ -43,8 +43,8 @@ class OnlineLogisticRegression(ContextualBandit):
     """
 
     _LIBRARIES: ClassVar[tuple[str, ...]] = ("sklearn.linear_model",)
-    _HYPERPARAMETERS: ClassVar[tuple[str, ...]] = (
-        *ContextualBandit._HYPERPARAMETERS,
+    hyperparameters: ClassVar[tuple[str, ...]] = (
+        *ContextualBandit.hyperparameters,
         "inverse_l2",
         "epsilon",
         "first_fit",
@@ -80,7 +80,7 @@ class OnlineLogisticRegression(ContextualBandit):
 
     def _choose(self, observations: NDArray[np.float32]) -> tuple[NDArray[np.int64], Any]:
         epsilon = self.epsilon if self._n_seen >= self.first_fit else 1.0
-        return self._explore(self._estimates(observations), epsilon), None
+        return self._epsilon_greedy(self._estimates(observations), epsilon), None
 
     def _update(
         self,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-import time
-from typing import Any, ClassVar, Self, get_args
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import torch as th
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import MaybeCallback, Schedule
+from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.utils import FloatSchedule, LinearSchedule, safe_mean
 
 from agents.bootstrap import (
@@ -117,7 +116,7 @@ class QLearning(TabularAlgorithm):
         "count_bonus",
         "stats_window_size",
     )
-    _later_hyperparameters: ClassVar[dict[str, Any]] = {"target": "q-learning", "count_bonus": 0.0}
+    later_hyperparameters: ClassVar[dict[str, Any]] = {"target": "q-learning", "count_bonus": 0.0}
 
     def __init__(
         self,
@@ -253,17 +252,12 @@ class QLearning(TabularAlgorithm):
         values = self.policy.action_values(rows)
         if self.count_bonus and not deterministic:
             values += self._bonus(rows)
-        actions = values.argmax(axis=1) if deterministic else self._explore(values)
+        actions = (
+            values.argmax(axis=1)
+            if deterministic
+            else self._epsilon_greedy(values, self.exploration_rate)
+        )
         return (actions + int(self.action_space.start)).reshape(states.shape), state
-
-    def _explore(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
-        n, n_actions = values.shape
-        draws = self._generator.random((n, n_actions + 1))
-        explores = draws[:, -1:] < self.exploration_rate  # (n, 1)
-        candidates = (values == values.max(axis=1, keepdims=True)) | explores
-        # The largest of equally distributed numbers is any of them, evenly.
-        actions: NDArray[np.int64] = np.where(candidates, draws[:, :-1], -1.0).argmax(axis=1)
-        return actions
 
     def _bonus(self, states: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return what draws the choice to rarely tried actions, (n, n_actions)."""
@@ -274,77 +268,20 @@ class QLearning(TabularAlgorithm):
 
     # --- Learning ---------------------------------------------------------------------------------
 
-    def learn(
-        self,
-        total_timesteps: int,
-        callback: MaybeCallback = None,
-        log_interval: int | None = 100,
-        tb_log_name: str = "QLearning",
-        reset_num_timesteps: bool = True,
-        progress_bar: bool = False,
-    ) -> Self:
-        """Learn from steps of the environment.
-
-        Args:
-            total_timesteps: steps to take, counted over all environments; the last step of them
-                may overshoot.
-            callback: called after each step of the environments; training stops when one returns
-                False.
-            log_interval: episodes from one logging to the next; None leaves it to the callbacks,
-                which call `dump_logs`.
-            tb_log_name: name of the run for TensorBoard.
-            reset_num_timesteps: if False, go on counting, and do not reset the environment.
-            progress_bar: show one.
-
-        Returns:
-            The learner itself.
-        """
-        if self.env is None:
-            raise ValueError("an environment is missing: call set_env, or give one to load")
-        if reset_num_timesteps or self._last_obs is None:
-            self._next_actions = None  # the observations that they were chosen for are left now
-        total_timesteps, callback = self._setup_learn(
-            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
-        )
-        self._update_progress(1.0 - self.num_timesteps / max(total_timesteps, 1))
-        callback.on_training_start(locals(), globals())
-        env, going_on = self.env, True
-        while going_on and self.num_timesteps < total_timesteps:
-            callback.on_rollout_start()
-            observations = self._last_obs
-            assert isinstance(observations, np.ndarray)
-            actions, self._next_actions = self._next_actions, None
-            if actions is None:
-                actions, _ = self.predict(observations)
-            new_obs, rewards, dones, infos = env.step(actions)
-            assert isinstance(new_obs, np.ndarray)
-            self.num_timesteps += env.num_envs
-            self._learn_from(observations, actions, rewards, new_obs, dones, infos)
-            self._last_obs = new_obs
-            self._update_progress(1.0 - self.num_timesteps / total_timesteps)
-            ended = np.flatnonzero(dones)
-            logged = log_interval and self._episode_num // log_interval
-            if len(ended):
-                self._episode_num += len(ended)
-                self._update_info_buffer([infos[i] for i in ended], dones[ended])
-            callback.update_locals(locals())
-            going_on = callback.on_step()
-            if log_interval and self._episode_num // log_interval != logged:
-                self.dump_logs()
-            callback.on_rollout_end()
-        callback.on_training_end()
-        return self
+    def _act(self, observations: NDArray[Any]) -> tuple[NDArray[np.int64], Any]:
+        actions, self._next_actions = self._next_actions, None
+        return (self.predict(observations)[0] if actions is None else actions), None
 
     def _learn_from(
         self,
         observations: NDArray[Any],
         actions: NDArray[np.int64],
+        chosen: Any,
         rewards: NDArray[np.floating[Any]],
         new_obs: NDArray[Any],
         dones: NDArray[np.bool_],
         infos: list[dict[str, Any]],
     ) -> None:
-        """Update the table by what a step of the environments gave, (n_envs,) each."""
         start = int(self.observation_space.start)
         terminated, arrived_at = dones, new_obs
         truncated: list[int] = []
@@ -402,27 +339,16 @@ class QLearning(TabularAlgorithm):
             return OtherTable(self._generator.integers(2, size=len(new_obs)))
         return ExpectedValue(self.exploration_rate)
 
-    def dump_logs(self) -> None:
-        """Write the figures named in the class's docstring to the logger."""
-        assert self.ep_info_buffer is not None and self.ep_success_buffer is not None
+    def _record_more(self) -> None:
+        assert self.ep_success_buffer is not None
         record = self.logger.record
-        elapsed = max((time.time_ns() - self.start_time) / 1e9, sys.float_info.epsilon)  # [s]
-        if self.ep_info_buffer:
-            record("rollout/ep_rew_mean", safe_mean([info["r"] for info in self.ep_info_buffer]))
-            record("rollout/ep_len_mean", safe_mean([info["l"] for info in self.ep_info_buffer]))
         if self.ep_success_buffer:
             record("rollout/success_rate", safe_mean(self.ep_success_buffer))
         record("rollout/exploration_rate", self.exploration_rate)
-        record("time/episodes", self._episode_num, exclude="tensorboard")
-        record("time/fps", int((self.num_timesteps - self._num_timesteps_at_start) / elapsed))
-        record("time/time_elapsed", int(elapsed), exclude="tensorboard")
-        record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
         record("train/learning_rate", self.lr_schedule(self._current_progress_remaining))
-        record("train/n_updates", self._n_updates, exclude="tensorboard")
         if self._td_error_count:
             record("train/td_error", self._td_error_sum / self._td_error_count)
         self._td_error_sum, self._td_error_count = 0.0, 0
-        self.logger.dump(step=self.num_timesteps)
 
 
 def _is_tabular(policy: Any) -> bool:

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch as th
 from numpy.typing import NDArray
-from stable_baselines3.common.base_class import maybe_make_env
 from stable_baselines3.common.type_aliases import TrainFreq
-from stable_baselines3.common.utils import check_for_correct_spaces, get_system_info
 from stable_baselines3.dqn import DQN
 
-from agents.model_file import (
-    ModelFileError,
-    read_model,
-    space_from_json,
-    space_to_json,
-    write_model,
-)
-from agents.policies import argument_from_json, argument_to_json
+from agents.model_file import read_model
 from agents.replay import PrioritizedReplayBuffer
+from agents.saved_algorithm import SavedAlgorithm
 
-# Saved under these names, and arguments of the constructor. Left out on purpose: `tensorboard_log`
-# and `verbose`, since a stranger's file has no say in where this machine writes.
 _HYPERPARAMETERS = (
     "policy",
     "learning_rate",
@@ -57,13 +47,14 @@ _COUNTERS = {  # name in the state -> attribute
 }
 
 
-class SavedDQN(DQN):
+class SavedDQN(SavedAlgorithm, DQN):
     """What `agents.DuelingDQN` knows of its state and files: the parts of SB3's that pickle.
 
     Attributes:
         double: see `agents.DuelingDQN`.
     """
 
+    hyperparameters: ClassVar[tuple[str, ...]] = _HYPERPARAMETERS
     double: bool
     _generator: np.random.Generator
     # Arguments of the constructor which SB3 changes.
@@ -126,36 +117,27 @@ class SavedDQN(DQN):
         if self._vec_normalize_env is not None and self._last_obs is not None:
             self._last_original_obs = self._vec_normalize_env.get_original_obs()
 
-    def save(self, path: Any, exclude: Any = None, include: Any = None) -> None:
-        """Save the learner as one safetensors file (`agents.model_file`), without pickle.
-
-        Hyperparameters, spaces, weights, the optimiser's moments, counters and the generator's
-        state are kept; the replay buffer, the environment, ``tensorboard_log`` and ``verbose`` are
-        not. Schedules of SB3 and classes that the project, SB3 or torch have are kept by numbers
-        and names; of other objects only the name is, for `load` to ask for.
-
-        Args:
-            path: where to; ``.safetensors`` is added where there is no suffix. Callbacks that name
-                the file themselves may ask for ``.zip``: the content is the same.
-            exclude: as for `include`, must be None: the file holds what `load` needs.
-            include: see `exclude`.
-        """
-        if exclude is not None or include is not None:
-            raise ValueError("DuelingDQN.save takes neither `exclude` nor `include`")
+    def _state_to_file(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         state = self.get_state()
-        tensors = state.pop("tensors")
-        config = {
-            "hyperparameters": {n: argument_to_json(self._argument(n)) for n in _HYPERPARAMETERS},
-            "observation_space": space_to_json(self.observation_space),
-            "action_space": space_to_json(self.action_space),
-            "n_envs": self.n_envs,
-            "seed": self.seed,
-            "state": state,
-        }
-        write_model(path, algorithm=type(self).__name__, config=config, tensors=tensors)
+        return state, state.pop("tensors")
+
+    def _state_from_file(
+        self,
+        state: Mapping[str, Any],
+        tensors: Mapping[str, NDArray[Any]],
+        *,
+        keep_observations: bool,
+    ) -> None:
+        self.set_state({**state, "tensors": tensors})
+        if not keep_observations:
+            self._last_obs = None
+
+    def _seeded_by_file(self) -> None:
+        # By the file alone, without a draw from the generator that goes on where it stood.
+        ahead = deepcopy(self._generator)
+        self._seed_replay_buffer(np.random.SeedSequence(int(ahead.integers(2**63))))
 
     def _argument(self, name: str) -> Any:
-        """Return an argument of the constructor as it was given."""
         if name in self._given:
             return self._given[name]
         if name == "policy":
@@ -164,84 +146,6 @@ class SavedDQN(DQN):
         if name == "train_freq" and isinstance(self.train_freq, TrainFreq):
             return self.train_freq.frequency, self.train_freq.unit.value
         return getattr(self, "_stats_window_size" if name == "stats_window_size" else name)
-
-    @classmethod
-    def load(
-        cls,
-        path: Any,
-        env: Any = None,
-        device: th.device | str = "auto",
-        custom_objects: dict[str, Any] | None = None,
-        print_system_info: bool = False,
-        force_reset: bool = True,
-        **kwargs: Any,
-    ) -> Self:
-        """Load a learner; nothing in the file is executed.
-
-        Its random generator goes on where it stood. The replay buffer is empty, and seeded by that
-        generator's state if it is prioritized. The environment is
-        neither seeded nor reset, nor are global generators seeded, unless ``seed`` is given.
-
-        Args:
-            path: as given to `save`.
-            env: to go on learning in; may have another number of environments. None for
-                predicting; then ``buffer_size=1`` saves the memory of the replay buffer.
-            device: of the networks.
-            custom_objects: objects for the names in the file which are not of the project, SB3 or
-                torch: ``{"package.module.Class": Class}``. As in SB3, names of arguments too.
-            print_system_info: print the present versions.
-            force_reset: reset the environment before learning goes on. False if it stands where
-                it stood when the learner was saved.
-            kwargs: arguments of the constructor that replace the saved ones.
-
-        Raises:
-            FileNotFoundError: if there is no such file.
-            ModelFileError: if the file is not a learner of this class, or uses a class that must
-                be given in `custom_objects`.
-            ValueError: if the spaces of `env` are not those of the learner.
-        """
-        if print_system_info:
-            get_system_info()
-        custom_objects = custom_objects or {}
-        given = {n: custom_objects[n] for n in _HYPERPARAMETERS if n in custom_objects} | kwargs
-        # Not for the constructor: it would send the environment back to its first episodes.
-        new_seed = given.pop("seed", None)
-        file = read_model(path, algorithm=cls.__name__)
-        try:
-            saved = file.config["hyperparameters"]
-            arguments = {
-                name: argument_from_json(saved[name], custom_objects)
-                for name in _HYPERPARAMETERS
-                if name not in given
-            }
-            observation_space = space_from_json(file.config["observation_space"])
-            action_space = space_from_json(file.config["action_space"])
-            n_envs, seed = file.config["n_envs"], file.config["seed"]
-            state = {**file.config["state"], "tensors": file.tensors}
-        except (KeyError, TypeError, RecursionError) as error:
-            raise ModelFileError(f"{path} is not a whole {cls.__name__}: {error!r}") from error
-        if env is not None:
-            env = cls._wrap_env(maybe_make_env(env, 0))
-            check_for_correct_spaces(env, observation_space, action_space)
-        model = cls(env=env, device=device, _init_setup_model=False, **arguments, **given)
-        if env is None:
-            model.observation_space, model.action_space = observation_space, action_space
-            model.n_envs = n_envs
-        model._setup_model()
-        try:
-            model.set_state(state)
-        except ValueError as error:
-            raise ModelFileError(f"{path} is not a whole {cls.__name__}: {error}") from error
-        model.seed = seed if new_seed is None else new_seed
-        if new_seed is not None:
-            model.set_random_seed(new_seed)
-        else:
-            # By the file alone, without a draw from the generator that goes on where it stood.
-            ahead = deepcopy(model._generator)
-            model._seed_replay_buffer(np.random.SeedSequence(int(ahead.integers(2**63))))
-        if force_reset:
-            model._last_obs = None
-        return model
 
     def set_parameters(
         self,

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 import torch as th
 from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3.common.base_class import BaseAlgorithm, maybe_make_env
-from stable_baselines3.common.utils import check_for_correct_spaces, get_system_info
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.type_aliases import MaybeCallback
 
-from agents.model_file import (
-    ModelFileError,
-    read_model,
-    space_from_json,
-    space_to_json,
-    write_model,
-)
-from agents.policies import argument_from_json, argument_to_json
+from agents.model_file import read_model
+from agents.step_algorithm import StepAlgorithm
 from agents.tabular import TabularPolicy
 
 _COUNTERS = {  # name in the state -> attribute
@@ -30,23 +24,16 @@ _COUNTERS = {  # name in the state -> attribute
 }
 
 
-class TabularAlgorithm(BaseAlgorithm):
-    """A learner of a table: its memory, its random generator, its state and its files.
+class TabularAlgorithm(StepAlgorithm):
+    """A learner of a table: its memory, its state and its files.
 
     Attributes:
-        hyperparameters: names of the constructor's arguments that a file keeps; each is an
-            attribute too.
         visits: (n_states, n_actions) int64, how often each cell was updated.
     """
 
-    hyperparameters: ClassVar[tuple[str, ...]]
-    # Of arguments that files of the present format may lack, since they came later.
-    _later_hyperparameters: ClassVar[Mapping[str, Any]] = {}
     policy: TabularPolicy
     observation_space: spaces.Discrete[Any]
-    action_space: spaces.Discrete[Any]
     visits: NDArray[np.int64]
-    _generator: np.random.Generator
     # (n_envs,) actions already chosen for the next step, by a learner that chooses them before.
     _next_actions: NDArray[np.int64] | None = None
 
@@ -54,15 +41,23 @@ class TabularAlgorithm(BaseAlgorithm):
     def _update_progress(self, remaining: float) -> None:
         """Take notice of the progress remaining, 1 to 0."""
 
-    def set_random_seed(self, seed: int | None = None) -> None:
-        """Seed the learner's generator, the action space and the environment; nothing global."""
-        # A child: the environment of the same seed draws from the sequence itself, and the coins
-        # must not repeat its draws.
-        self._generator = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
-        if seed is not None:
-            self.action_space.seed(seed)
-            if self.env is not None:
-                self.env.seed(seed)
+    def _update_current_progress_remaining(self, num_timesteps: int, total_timesteps: int) -> None:
+        super()._update_current_progress_remaining(num_timesteps, total_timesteps)
+        self._update_progress(self._current_progress_remaining)
+
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        reset_num_timesteps: bool = True,
+        tb_log_name: str = "run",
+        progress_bar: bool = False,
+    ) -> tuple[int, BaseCallback]:
+        if reset_num_timesteps or self._last_obs is None:
+            self._next_actions = None  # the observations that they were chosen for are left now
+        return super()._setup_learn(
+            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
+        )
 
     @property
     def q_table(self) -> NDArray[np.float64]:
@@ -170,105 +165,19 @@ class TabularAlgorithm(BaseAlgorithm):
             raise ValueError(f"next actions {actions!r:.200} are not all in {self.action_space}")
         return array
 
-    def save(self, path: Any, exclude: Any = None, include: Any = None) -> None:
-        """Save the learner as one safetensors file (`agents.model_file`), without pickle.
-
-        Hyperparameters, spaces, arrays, counters and the generator's state are kept; the
-        environment, ``tensorboard_log`` and ``verbose`` are not. Of a schedule that is none of
-        Stable-Baselines3's, only the name is, for `load` to ask for.
-
-        Args:
-            path: where to; ``.safetensors`` is added where there is no suffix. Callbacks that name
-                the file themselves may ask for ``.zip``: the content is the same.
-            exclude: as for `include`, must be None: the file holds what `load` needs.
-            include: see `exclude`.
-        """
-        if exclude is not None or include is not None:
-            raise ValueError(f"{type(self).__name__}.save takes neither `exclude` nor `include`")
+    def _state_to_file(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         state = self.get_state()
-        arrays = {name: state.pop(name) for name in self._arrays}
-        config = {
-            "hyperparameters": {
-                name: argument_to_json(getattr(self, name)) for name in self.hyperparameters
-            },
-            "observation_space": space_to_json(self.observation_space),
-            "action_space": space_to_json(self.action_space),
-            "n_envs": self.n_envs,
-            "seed": self.seed,
-            "state": state,
-        }
-        write_model(path, algorithm=type(self).__name__, config=config, tensors=arrays)
+        return state, {name: state.pop(name) for name in self._arrays}
 
-    @classmethod
-    def load(
-        cls,
-        path: Any,
-        env: Any = None,
-        device: th.device | str = "auto",
-        custom_objects: dict[str, Any] | None = None,
-        print_system_info: bool = False,
-        force_reset: bool = True,
-        **kwargs: Any,
-    ) -> Self:
-        """Load a learner; nothing in the file is executed.
-
-        Its random generator goes on where it stood. The environment is neither seeded nor reset,
-        unless ``seed`` is given.
-
-        Args:
-            path: as given to `save`.
-            env: to go on learning in; may have another number of environments. None for
-                predicting.
-            device: see the class.
-            custom_objects: schedules for the names in the file which are not of Stable-Baselines3:
-                ``{"package.module.function": function}``; or give ``learning_rate=function``.
-            print_system_info: print the present versions.
-            force_reset: reset the environment before learning goes on. False if it stands where
-                it stood when the learner was saved.
-            kwargs: arguments of the constructor that replace the saved ones.
-
-        Raises:
-            FileNotFoundError: if there is no such file.
-            ModelFileError: if the file is not a learner of this class, or uses a schedule that must
-                be given.
-            ValueError: if the spaces of `env` are not those of the learner.
-        """
-        if print_system_info:
-            get_system_info()
-        # Not for the constructor: it would send the environment back to its first episodes.
-        new_seed = kwargs.pop("seed", None)
-        file = read_model(path, algorithm=cls.__name__)
-        try:
-            saved = {**cls._later_hyperparameters, **file.config["hyperparameters"]}
-            arguments = {
-                name: argument_from_json(saved[name], custom_objects or {})
-                for name in cls.hyperparameters
-                if name not in kwargs
-            }
-            observation_space = space_from_json(file.config["observation_space"])
-            action_space = space_from_json(file.config["action_space"])
-            n_envs, seed = file.config["n_envs"], file.config["seed"]
-            state = {**file.config["state"], **file.tensors}
-            if force_reset:
-                state["last_obs"] = None
-        except (KeyError, TypeError, RecursionError) as error:
-            raise ModelFileError(f"{path} is not a whole {cls.__name__}: {error!r}") from error
-        if env is not None:
-            env = cls._wrap_env(maybe_make_env(env, 0))
-            check_for_correct_spaces(env, observation_space, action_space)
-        model = cls(env=env, device=device, _init_setup_model=False, **arguments, **kwargs)  # type: ignore[call-arg]
-        if env is None:
-            model.observation_space, model.action_space = observation_space, action_space  # type: ignore[assignment]
-            model.n_envs = n_envs
-        model._setup_model()
-        try:
-            model.set_state(state)
-        except ValueError as error:
-            raise ModelFileError(f"{path} is not a whole {cls.__name__}: {error}") from error
-        model.seed = seed if new_seed is None else new_seed
-        if new_seed is not None:
-            model.set_random_seed(new_seed)
-        return model
+    def _state_from_file(
+        self,
+        state: Mapping[str, Any],
+        tensors: Mapping[str, NDArray[Any]],
+        *,
+        keep_observations: bool,
+    ) -> None:
+        kept = {} if keep_observations else {"last_obs": None}
+        self.set_state({**state, **tensors, **kept})
 
     def set_parameters(
         self,

@@ -46,7 +46,7 @@ class VowpalWabbit(ContextualBandit):
     """
 
     _LIBRARIES: ClassVar[tuple[str, ...]] = ("vowpalwabbit",)
-    _HYPERPARAMETERS: ClassVar[tuple[str, ...]] = (*ContextualBandit._HYPERPARAMETERS, "epsilon")
+    hyperparameters: ClassVar[tuple[str, ...]] = (*ContextualBandit.hyperparameters, "epsilon")
 
     def __init__(
         self,
