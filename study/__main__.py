@@ -28,6 +28,7 @@ RESULTS = ROOT / "docs" / "results.md"
 
 Suite = Literal[
     "musicrec",
+    "one-pass",
     "ablation",
     "generalisation",
     "any-listener",
@@ -48,6 +49,7 @@ class Run:
 
     suites: tuple[Suite, ...] = (
         "musicrec",
+        "one-pass",
         "ablation",
         "generalisation",
         "any-listener",

@@ -115,7 +115,7 @@ class RegretWatch(_Watch):
         self.curve["regret"].append(round(figures["relative_regret"], 6))
         last = self.curve["regret"][-ZERO_CHECKS:]
         self.over_at_zero = len(last) == ZERO_CHECKS and not any(last)
-        return self.over_at_zero
+        return self.over_at_zero or not self.at
 
 
 class EpisodeWatch(_Watch):

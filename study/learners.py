@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch as th
 from numpy.typing import NDArray
+from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 
 from agents.extractors import DANCEABILITY_BINS
 from agents.training import DuelingDQNSettings, QLearningSettings, make_learner
@@ -60,6 +61,18 @@ def dueling_dqn(listener: Mapping[str, Any], seed: int, **switches: Any) -> Cont
     settings = replace(DuelingDQNSettings(), **switches)
     env = _native(settings.encoding, settings.n_envs, listener)
     learner = make_learner(settings, GymVecEnv(env), seed=seed * SEED_STEP)
+    return Contestant(learner, env.unwrapped, learner.q_values)
+
+
+def dueling_dqn_of_one_session(listener: Mapping[str, Any], seed: int) -> Contestant:
+    """Return our DQN with its default settings, judging one session and not several at a time.
+
+    It is updated as often as in its defaults: after as many tracks as it has sessions there.
+    """
+    settings = DuelingDQNSettings()
+    env = _native(settings.encoding, 1, listener)
+    learner = make_learner(settings, GymVecEnv(env), seed=seed * SEED_STEP)
+    learner.train_freq = TrainFreq(settings.n_envs, TrainFrequencyUnit.STEP)  # type: ignore[union-attr]
     return Contestant(learner, env.unwrapped, learner.q_values)
 
 

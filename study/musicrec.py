@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.q_learning import QLearning
+from agents.training import DuelingDQNSettings
 from music_env.metrics import decision_figures
 from music_env.tables import OverTables
 from study.checks import RegretWatch
@@ -18,9 +19,11 @@ from study.learners import (
     BASELINES,
     LEARNERS,
     SWITCHES,
+    Contestant,
     Make,
     decisions,
     dueling_dqn,
+    dueling_dqn_of_one_session,
 )
 from study.tasks import Task
 
@@ -37,11 +40,26 @@ def regret_while_learning(task: Task) -> Measured:
         figures = decision_figures(env.scores, decisions(task.learner, env))
         curve = {"tracks": [0], "seconds": [0.0], "regret": [round(figures["relative_regret"], 6)]}
         return {"n_tracks": len(env.scores), "curve": curve, "over_at_zero": False}
-    contestant = _make(task)(task.setting, task.seed)
+    return _watched(task, _make(task)(task.setting, task.seed), task.budget)
+
+
+def one_pass(task: Task) -> Measured:
+    """Show every track once, in one session; return what `regret_while_learning` does.
+
+    Every learner has its defaults, and schedules that fall as over their whole training.
+    """
+    env = _tables(task.setting)
+    setting = {**task.setting, "session_length": len(env.scores)}
+    make = dueling_dqn_of_one_session if task.learner == "dueling-dqn" else LEARNERS[task.learner]
+    return _watched(task, make(setting, task.seed), DuelingDQNSettings().timesteps)
+
+
+def _watched(task: Task, contestant: Contestant, horizon: int) -> Measured:
+    """Train for the task's budget with schedules over a horizon; return the curve of regret."""
     env = contestant.env
     rows = env.encoded.rows.take(np.arange(len(env.scores)))
     watch = RegretWatch(rows, env.scores, contestant.values, task.budget)
-    contestant.learner.learn(task.budget, callback=watch, log_interval=_NEVER)
+    contestant.learner.learn(horizon, callback=watch, log_interval=_NEVER)
     return {
         "n_tracks": len(env.scores),
         "curve": watch.curve,

@@ -125,5 +125,33 @@ class Regrets:
         return min(there, key=key, default=None)
 
     def sooner(self, other: str, regret: float, unit: str = "tracks") -> Estimate:
-        """Return the probability that a run of ours is at a regret before one of the other."""
-        return self.how.sooner(self.times(OURS, regret, unit), self.times(other, regret, unit))
+        """Return the probability that a run of ours is at a regret before one of the other.
+
+        Within the smaller of the two budgets: what comes after it was watched of one of them only.
+        """
+        budget = min(self.budgets[OURS], self.budgets[other])
+        ours, theirs = (self._within(budget, name, regret, unit) for name in (OURS, other))
+        return self.how.sooner(ours, theirs)
+
+    def _within(self, budget: float, learner: str, regret: float, unit: str) -> Group:
+        tracks, values = self.times(learner, regret), self.times(learner, regret, unit)
+        return {case: np.where(tracks[case] <= budget, values[case], np.inf) for case in values}
+
+    def by_listener(self, other: str, regret: float = 0.01) -> tuple[list[str], list[str]]:
+        """Return the listeners on whom our median is lower, and those on whom it is higher."""
+        ours, theirs = self.times(OURS, regret), self.times(other, regret)
+        gaps = {
+            case.partition(": ")[2]: np.median(ours[case]) - np.median(theirs[case])
+            for case in ours
+            if case in theirs and np.isfinite([ours[case], theirs[case]]).any()
+        }
+        lower = [name for name, gap in gaps.items() if gap < 0]
+        return lower, [name for name, gap in gaps.items() if gap > 0]
+
+    def never_at_zero(self, learner: str) -> list[tuple[str, int, float]]:
+        """Return listener, seed and last regret of the runs that did not get to regret 0."""
+        return [
+            (row["case"].partition(": ")[2], row["seed"], row["curve"]["regret"][-1])
+            for row in self.rows
+            if row["learner"] == learner and np.isinf(time_to(row["curve"], 0.0))
+        ]

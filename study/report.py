@@ -27,6 +27,7 @@ from study.tasks import MACHINE, Row
 
 SUITES = (
     "musicrec",
+    "one-pass",
     "ablation",
     "generalisation",
     "any-listener",
@@ -97,6 +98,10 @@ def _sections(done: dict[str, list[Row]], how: Statistics) -> tuple[list[str], d
         lines += ["![Regret against judged tracks](results_regret.png)", ""]
         lines += ["![Judged tracks to 1 % regret](results_tracks.png)", ""]
         lines += report_regret.regret_section(own, how)
+    if own := done.get("one-pass"):
+        lines += ["## MusicRec: other listeners, each track once", ""]
+        lines += [report_regret.ONE_PASS_METHOD, ""]
+        lines += report_regret.regret_section(own, how, one_pass=True)
     if own := done.get("ablation"):
         lines += ["## MusicRec: the switches of the dueling DQN", ""]
         lines += report_switches.ablation_section(own, how)

@@ -12,7 +12,7 @@ from study.metrics import REGRETS
 from study.regrets import FEWER, MEDIAN_HEADINGS, REGRET_NAMES, Regrets
 from study.report_control import MEASURES, gap, of_learner, seconds, stopped_short
 from study.tasks import Row
-from study.wording import bounded, listed, share, told_apart
+from study.wording import bounded, caution, listed, share, sign, told_apart
 
 
 def ablation_section(rows: Sequence[Row], how: Statistics) -> list[str]:
@@ -53,7 +53,7 @@ def _dueling_sentence(found: Regrets, regret: float) -> str:
     return (
         f"- The dueling architecture needs {told_apart(chance, FEWER)} judged tracks to "
         f"{REGRET_NAMES[regret]} than the same network without it: median {medians[0]} against "
-        f"{medians[1]}; fewer with probability {share(chance)}."
+        f"{medians[1]}; fewer with probability {share(chance)}.{caution(chance)}"
     )
 
 
@@ -85,11 +85,12 @@ def control_ablation_section(rows: Sequence[Row], how: Statistics) -> list[str]:
         for measure, function in MEASURES.items():
             with_it, without = (of_learner(done, who, function) for who in ("dueling", "none"))
             chance = how.larger(with_it, without)
-            word = told_apart(chance, ("better", "worse", "not told apart from none"))
+            higher = gap(with_it, without, how)
+            word = ("not told apart from none", "better", "worse")[sign(higher)]
             lines.append(
                 f"- The dueling architecture against the same network without it, {measure}: "
-                f"{word}; IQMs differ by {bounded(gap(with_it, without, how))}, higher in a run "
-                f"with probability {share(chance)}."
+                f"{word}; IQMs differ by {bounded(higher)}, higher in a run "
+                f"with probability {share(chance)}.{caution(higher)}"
             )
         lines.append("")
     return lines

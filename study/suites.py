@@ -30,8 +30,9 @@ SEEDS = 10
 _DIFFERENT_BY_SEED = ("generalisation", "any-listener")
 """Suites in which a baseline's tracks or listeners depend on the seed."""
 
-DRAW = 0
-"""Seed of the listeners that are drawn."""
+DRAW, OTHER_DRAW = 0, 20261126
+"""Seeds of the listeners that are drawn: the first ones, and those of suite ``one-pass``, which no
+setting was chosen on."""
 
 LISTENERS = 5
 """For each catalogue."""
@@ -44,6 +45,7 @@ ABLATION_STEPS = 25_000
 
 _RUN: dict[str, Callable[[Task], dict[str, Any]]] = {
     "musicrec": musicrec.regret_while_learning,
+    "one-pass": musicrec.one_pass,
     "ablation": musicrec.regret_while_learning,
     "generalisation": musicrec.generalisation,
     "any-listener": any_listener.held_out_listeners,
@@ -82,6 +84,17 @@ class Listener:
     preference: Preference
     setting: dict[str, Any]
 
+    @classmethod
+    def of(cls, catalogue: str, preference: Preference, path: Path | None) -> Listener:
+        """Return the listener with a preference, of the catalogue in a file (None: embedded)."""
+        setting = {
+            "catalogue": None if path is None else str(path),
+            "artist": preference.artist,
+            "genre": preference.genre,
+            "danceability": preference.danceability,
+        }
+        return cls(catalogue, preference, setting)
+
     @property
     def name(self) -> str:
         """What tables call it."""
@@ -105,14 +118,8 @@ def listeners(deezer: Path | None = DEEZER) -> list[Listener]:
     found = []
     for catalogue, first in named.items():
         drawn = drawn_listeners(loaded[catalogue], LISTENERS - len(first), DRAW)
-        for preference in first + drawn:
-            setting = {
-                "catalogue": str(deezer) if catalogue == "Deezer" else None,
-                "artist": preference.artist,
-                "genre": preference.genre,
-                "danceability": preference.danceability,
-            }
-            found.append(Listener(catalogue, preference, setting))
+        path = deezer if catalogue == "Deezer" else None
+        found += [Listener.of(catalogue, preference, path) for preference in first + drawn]
     return found
 
 
@@ -137,6 +144,7 @@ def tasks_of(
     """
     planned: dict[str, Callable[[Path | None], Planned]] = {
         "musicrec": _musicrec,
+        "one-pass": _one_pass,
         "ablation": _ablation,
         "generalisation": _generalisation,
         "any-listener": _any_listener,
@@ -165,6 +173,29 @@ def _musicrec(deezer: Path | None) -> Planned:
         (learner, listener.name, LINEAR_BUDGET.get(learner, BUDGET), listener.setting)
         for listener in listeners(deezer)
         for learner in (*LEARNERS, *BASELINES)
+    ]
+
+
+ONE_PASS = (
+    "dueling-dqn",
+    "vowpal-wabbit-20-bins",
+    "vowpal-wabbit-all-bins",
+    "linucb",
+    "linear-thompson",
+)
+"""Learners that are shown each track once: ours and those that come near it."""
+
+
+def _one_pass(deezer: Path | None) -> Planned:
+    catalogues: dict[str, Path | None] = {"embedded": None}
+    if deezer is not None and deezer.is_file():
+        catalogues["Deezer"] = deezer
+    return [
+        (learner, listener.name, load_catalogue(path).n_tracks, listener.setting)
+        for name, path in catalogues.items()
+        for preference in drawn_listeners(load_catalogue(path), LISTENERS, OTHER_DRAW)
+        for listener in [Listener.of(name, preference, path)]
+        for learner in ONE_PASS
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from study.statistics import Estimate
+from study.statistics import FULL_RUNS, Estimate
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -59,6 +59,13 @@ def told_apart(probability: Estimate, words: tuple[str, str, str]) -> str:
     if probability.low > 0.5:
         return words[0]
     return words[1] if probability.high < 0.5 else words[2]
+
+
+def caution(found: Estimate) -> str:
+    """Return a remark on a conclusion from few runs, to be put behind its sentence."""
+    if found.fewest >= FULL_RUNS:
+        return ""
+    return f" (Of {found.fewest} runs only: intervals of so few are too narrow.)"
 
 
 def sign(found: Estimate) -> int:

@@ -11,12 +11,20 @@ import torch as th
 
 from agents.policies import DuelingQNetwork
 from agents.replay import PrioritizedReplayBuffer
+from agents.training import DuelingDQNSettings
 from music_env.metrics import decision_figures
 from study import control, musicrec, suites
 from study.__main__ import main
 from study.checks import EpisodeWatch, RegretWatch, check_grid, greedy_returns
 from study.engine import run_tasks
-from study.learners import LEARNERS, SAME_AT_DISCOUNT_0, SWITCHES, dueling_dqn, q_learning
+from study.learners import (
+    LEARNERS,
+    SAME_AT_DISCOUNT_0,
+    SWITCHES,
+    dueling_dqn,
+    dueling_dqn_of_one_session,
+    q_learning,
+)
 from study.report import write_report
 from study.suites import BUDGET, SUITES, listeners, run_task, tasks_of
 from study.table import appending, read_rows
@@ -390,6 +398,61 @@ def test_a_smaller_budget_is_named_and_bounds_what_is_censored(tmp_path):
     text = report_of(tmp_path, rows)
     assert "24,000 judged tracks at most (linucb 12,000), in sessions" in text
     assert "> 12,000 [> 12,000, > 12,000], 0/20" in text and "> 24,000" not in text
+
+
+def test_what_comes_after_the_smaller_budget_is_no_reason_to_be_sooner(tmp_path):
+    """Ours is at 0 after 11,000 tracks; LinUCB was not watched for that long."""
+    rows = rows_of({"dueling-dqn": (200, 11_000), "linucb": (300, None)})
+    for row in rows:
+        if row["learner"] == "linucb":
+            row["budget"] = 6_000
+    text = report_of(tmp_path, rows)
+    heading = "| dueling-dqn before | tracks to 1 % | tracks to 0.1 % | tracks to 0 |"
+    assert heading in text
+    tied = "0.50 [0.50, 0.50]"
+    sooner = "1.00 [1.00, 1.00]"
+    assert f"| linucb | {sooner} | {tied} | {tied} | {sooner} | {tied} |" in text
+
+
+def test_listeners_where_ours_is_later_are_named(tmp_path):
+    rows = rows_of({"dueling-dqn": (200, 3_000), "linucb": (300, None)})
+    for row in rows:
+        if row["learner"] == "linucb" and row["case"] == CASES[1]:
+            row["curve"] = {**row["curve"], "tracks": [32, 64, 2_000, 24_000]}
+    text = report_of(tmp_path, rows)
+    assert "its median is lower on 1 and higher on 1 (b)." in text
+
+
+def test_runs_that_never_got_to_zero_are_named(tmp_path):
+    rows = rows_of({"dueling-dqn": (200, 3_000)})
+    rows[3] = regret_row("dueling-dqn", CASES[0], 3, 203, None)
+    text = report_of(tmp_path, rows)
+    assert "Never at regret 0: a, seed 3: 0.4 % at the end." in text
+
+
+def test_each_track_once_by_every_learner():
+    """A session of the whole catalogue, and no step more; ours is updated after each eight."""
+    setting = {"catalogue": None, **LISTENER}
+    tracks = 5_849
+    task = Task("one-pass", "vowpal-wabbit-20-bins", "any", 0, tracks, setting)
+    found = run_task(task)
+    assert found["curve"]["tracks"][-1] <= tracks and found["n_tracks"] == tracks
+    listener = {**LISTENER, "session_length": tracks}
+    contestant = dueling_dqn_of_one_session(listener, 0)
+    learner = contestant.learner
+    learner.learn(400, log_interval=10**9)
+    assert not learner.replay_buffer.dones[:400].any(), "the session goes on after 100 tracks"
+    settings = DuelingDQNSettings()
+    default = LEARNERS["dueling-dqn"](LISTENER, 0).learner
+    default.learn(400, log_interval=10**9)
+    assert learner._n_updates == default._n_updates
+    assert learner.train_freq.frequency == settings.n_envs
+
+
+def test_listeners_of_one_pass_are_others():
+    own = {task.case for task in tasks_of("musicrec", seeds=1)}
+    others = {task.case for task in tasks_of("one-pass", seeds=1)}
+    assert others and not own & others
 
 
 def test_a_run_or_two_support_no_conclusion(tmp_path):

@@ -59,12 +59,13 @@ def test_runs_are_drawn_within_their_task_only():
     assert (found.low, found.value, found.high) == (50, 50, 50)
 
 
-@pytest.mark.parametrize(("level", "ends"), [(0.3, (1 / 3, 1 / 3)), (0.6, (0, 2 / 3))])
+@pytest.mark.parametrize(("level", "ends"), [(0.3, (2 / 5, 2 / 5)), (0.6, (1 / 5, 3 / 5))])
 def test_small_bootstrap_equals_enumeration(level, ends):
-    # Of the 27 equally likely resamples of 0, 0, 1 the means are 0 in 8, 1/3 in 12, 2/3 in 6.
+    # Of the resamples of 0, 0, 0, 1, 1 the means are 0, 1/5, ... with probabilities 0.078, 0.259,
+    # 0.346, 0.230, 0.077 and 0.010 (binomial).
     found = statistics.estimate(
         statistics.mean,
-        [np.array([0.0, 0.0, 1.0])],
+        [np.array([0.0, 0.0, 0.0, 1.0, 1.0])],
         generator=generator(),
         level=level,
         resamples=5_000,
@@ -72,8 +73,9 @@ def test_small_bootstrap_equals_enumeration(level, ends):
     assert (found.low, found.high) == pytest.approx(ends)
 
 
-def test_of_one_or_two_runs_there_is_no_interval():
-    few, many = [np.array([1.0, 2.0])], [np.arange(10.0)]
+@pytest.mark.parametrize("n", [2, statistics.MIN_RUNS - 1])
+def test_of_few_runs_there_is_no_interval(n):
+    few, many = [np.arange(1.0, n + 1)], [np.arange(10.0)]
     assert np.isnan(statistics.estimate(statistics.iqm, few, generator=generator()).low)
     for found in (
         statistics.improvement(few, many, generator=generator()),
@@ -93,6 +95,27 @@ def test_interval_covers_as_often_as_it_says():
         covered += found.low <= 5.0 <= found.high
     # The percentile bootstrap of 30 runs falls a little short of 95 %.
     assert 0.86 <= covered / 200 <= 0.99
+
+
+def test_interval_of_the_fewest_runs_covers_nearly_as_often():
+    draws, covered = np.random.default_rng(3), 0
+    for _ in range(300):
+        runs = [draws.normal(size=statistics.MIN_RUNS)]
+        found = statistics.estimate(statistics.iqm, runs, generator=draws, resamples=300)
+        covered += found.low <= 0 <= found.high
+    assert covered / 300 >= 0.83
+
+
+def test_conclusions_from_few_runs_have_a_caution():
+    few, many = [np.arange(6.0)], [np.arange(10.0)]
+    for found, n in (
+        (statistics.improvement(few, many, generator=generator()), 6),
+        (statistics.difference(statistics.iqm, many, few, generator=generator()), 6),
+        (statistics.estimate(statistics.iqm, few, generator=generator()), 6),
+        (statistics.improvement(many, many, generator=generator()), None),
+    ):
+        assert wording.caution(found).startswith(f" (Of {n} runs only" if n else "")
+        assert bool(wording.caution(found)) == (n is not None)
 
 
 def test_same_generator_same_interval():
@@ -147,15 +170,15 @@ def test_improvement_needs_the_same_tasks():
 
 
 def test_difference_of_iqms():
-    first, second = [np.array([5.0, 5, 5, 5])], [np.array([2.0, 2, 2, 2])]
+    first, second = [np.full(5, 5.0)], [np.full(5, 2.0)]
     found = statistics.difference(statistics.iqm, first, second, generator=generator())
     assert (found.low, found.value, found.high) == (3, 3, 3)
 
 
 def test_curve_is_the_iqm_at_each_point():
-    curves = [np.array([[0.0, 4], [1, 5], [2, 6], [9, 7]])]
+    curves = [np.array([[0.0, 4], [1, 5], [2, 6], [9, 7], [3, 8]])]
     found = statistics.efficiency_curve(curves, np.array([1, 2]), generator=generator())
-    np.testing.assert_allclose(found.value, [1.5, 5.5])
+    np.testing.assert_allclose(found.value, [2, 6])
     assert (found.low <= found.value).all() and (found.value <= found.high).all()
     for point in range(2):
         alone = statistics.estimate(statistics.iqm, [curves[0][:, point]], generator=generator())
