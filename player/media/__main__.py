@@ -43,7 +43,7 @@ def main() -> None:
     audio = _timed("sound, again", lambda: render(piece))
     ogg = _timed("OGG", lambda: to_ogg(audio, title=features.title))
     print(
-        f"  {piece.tempo:g} BPM, {piece.mode}, {piece.bars} bars, styles {', '.join(piece.styles)}: "
+        f"  {piece.tempo:g} BPM, {piece.mode}, {piece.bars} bars of {', '.join(piece.styles)}: "
         + ", ".join(f"{part.name} ({part.timbre}) {len(part.notes)}" for part in piece.parts)
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
