@@ -1,0 +1,1 @@
+"""The player: a page on which a person presses Like and Dislike."""
