@@ -1,6 +1,7 @@
 """Policies that know the listener of a session: a planner, and the myopic oracle.
 
-They are for MusicRecSession-v0, and MusicRecSlate-v0, of which it is the case of one candidate. Both read the simulator's state, which learners must not; they are what learners are measured
+They are for MusicRecSession-v0 and for MusicRecSlate-v0, of which it is the case of one candidate.
+Both read the simulator's state, which learners must not; they are what learners are measured
 against (`planning_gain`). numpy only.
 """
 
@@ -14,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.pool_models import label_shares, main_model, own_model
+from agents.pool_models import label_shares, main_model, own_model, rest_value
 from agents.session_model import LEVELS, PATIENCES, Solution, optimum
 from music_env.affected import AffectedEnv
 from music_env.affected_setup import AffectedSetup, Offers
@@ -170,8 +171,10 @@ def upper_bound(env: Any, *, classes: int = 500, levels: int = LEVELS // 2) -> f
     The smaller one of two: a listener who never leaves (whom one can pass over to the end of the
     session, so that leaving never helps), and one whom nothing satiates. Both are solved by
     dynamic programming; tracks are grouped by the greatest enjoyment in a class, and the grid of
-    levels is never below the values, so that neither spoils the bound. It holds for tracks that are
-    drawn with replacement and have one genre each, and up to the grid of patience.
+    levels is never below the values, so that neither spoils the bound. It holds for tracks that
+    have one genre each, and up to the grid of patience; in MusicRecSession-v0 for tracks drawn with
+    replacement. In MusicRecSlate-v0 every genre may play a track in the same step, and those played
+    may be played again: both can only raise it.
 
     Args:
         env: MusicRecSession-v0 or MusicRecSlate-v0, scalar or vector, wrapped or not.
@@ -187,9 +190,7 @@ def upper_bound(env: Any, *, classes: int = 500, levels: int = LEVELS // 2) -> f
         labels = []  # all that is enjoyed is played
     models = [own_model(setup, label, classes, by="greatest") for label in labels]
     stays = sum(optimum(model, levels=levels).value for model in models)
-    rest = setup.pool if not labels else setup.pool[setup.labels.counts[setup.pool] == 0]
-    enjoyed = float(np.maximum(setup.scores.total[rest], 0).sum()) / len(setup.pool)
-    stays += enjoyed * setup.session_length
+    stays += rest_value(setup, labels)
     fresh = main_model(setup, -1, classes, by="greatest")
     unsatiated = optimum(replace(fresh, effects=replace(setup.effects, satiation=0.0)))
     return min(stays, unsatiated.value)

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.session_model import By, SessionModel, grouped
+from agents.session_model import By, SessionModel, grouped, optimum
 from music_env.affected_setup import AffectedSetup
+from music_env.effects import Effects
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +31,11 @@ def main_model(setup: AffectedSetup, main: int, classes: int, *, by: By = "mean"
     """Return the model of a session in which only one label's level is kept."""
     has = held(setup, main)
     fresh = setup.scores.total[setup.pool]
-    parts = [(grouped(fresh[mask], classes, by=by), mask) for mask in (has, ~has) if mask.any()]
+    parts = [
+        (grouped(fresh[mask], classes, by=by, drawn=_drawn(setup, mask)), mask)
+        for mask in (has, ~has)
+        if mask.any()
+    ]
     counts = [len(means) for (means, _), _ in parts]
     felt = np.repeat([float(mask is has) for _, mask in parts], counts)
     return SessionModel(
@@ -48,7 +53,8 @@ def main_model(setup: AffectedSetup, main: int, classes: int, *, by: By = "mean"
 def own_model(setup: AffectedSetup, label: int, classes: int, *, by: By = "mean") -> SessionModel:
     """Return the model of one label's tracks, to whose level nothing else matters; no patience."""
     has = held(setup, label)
-    means, shares = grouped(setup.scores.total[setup.pool][has], classes, by=by)
+    fresh = setup.scores.total[setup.pool][has]
+    means, shares = grouped(fresh, classes, by=by, drawn=_drawn(setup, has))
     return SessionModel(
         fresh=means,
         shares=shares * has.mean(),
@@ -57,3 +63,30 @@ def own_model(setup: AffectedSetup, label: int, classes: int, *, by: By = "mean"
         slate_size=setup.n_offered,
         pool_size=len(setup.pool) if setup.n_offered > 1 else None,
     )
+
+
+def rest_value(setup: AffectedSetup, labels: list[int]) -> float:
+    """Return what a session earns, on average, of the tracks that have none of some labels.
+
+    As if the listener never left, such a track was never satiated, and could be played in each step
+    beside one of another label.
+    """
+    fresh = setup.scores.total[setup.pool]
+    rest = ~np.isin(setup.slots[setup.pool], labels).any(axis=1)
+    if not rest.any():
+        return 0.0
+    values, shares = grouped(fresh[rest], int(rest.sum()))
+    model = SessionModel(
+        fresh=values,
+        shares=shares * rest.mean(),
+        effects=Effects(),
+        length=1,
+        slate_size=setup.n_offered,
+        pool_size=len(fresh),
+    )
+    return optimum(model).value * setup.session_length
+
+
+def _drawn(setup: AffectedSetup, mask: NDArray[np.bool_]) -> float:
+    """Return how many of the tracks in a mask over the pool a slate has, 1 at least."""
+    return max(1.0, setup.n_offered * float(mask.mean()))

@@ -83,17 +83,21 @@ class SessionModel:
         return none_above
 
 
-def grouped(fresh: ArrayLike, n_classes: int, *, by: By = "mean") -> tuple[Floats, Floats]:
+def grouped(
+    fresh: ArrayLike, n_classes: int, *, by: By = "mean", drawn: float = 1.0
+) -> tuple[Floats, Floats]:
     """Return classes of tracks, sorted by enjoyment.
 
     A class for each different enjoyment, where there are no more of them than classes; else classes
-    of equally many tracks. Grouping by the mean lowers what the best policy earns a little, since
+    that are equally likely to have the best of the tracks drawn: of equally many tracks where one
+    is drawn, smaller ones at the top where there are several. Grouping by the mean lowers what the best policy earns a little, since
     it can no longer tell the tracks of a class apart; by the greatest, it cannot fall.
 
     Args:
         fresh: (n_tracks,) enjoyment of each track, n_tracks at least 1.
         n_classes: at most how many.
         by: what stands for the tracks of a class.
+        drawn: how many tracks are drawn at a time, at least 1, on average.
 
     Returns:
         (n,) float64: the enjoyment of each class; and (n,) float64: its share of the tracks.
@@ -102,7 +106,11 @@ def grouped(fresh: ArrayLike, n_classes: int, *, by: By = "mean") -> tuple[Float
     values, counts = np.unique(ordered, return_counts=True)
     if len(values) <= n_classes:
         return values, counts / len(ordered)
-    parts = np.array_split(ordered, n_classes)
+    if drawn == 1:
+        parts = np.array_split(ordered, n_classes)
+    else:  # the best of them is among the lowest share of all with probability share**drawn
+        ends = (np.arange(1, n_classes) / n_classes) ** (1 / drawn) * len(ordered)
+        parts = np.split(ordered, np.unique(np.clip(ends.round(), 1, len(ordered) - 1).astype(int)))
     standing = [part.mean() if by == "mean" else part[-1] for part in parts]
     return np.array(standing), np.array([len(part) for part in parts]) / len(ordered)
 
