@@ -90,8 +90,9 @@ def grouped(
 
     A class for each different enjoyment, where there are no more of them than classes; else classes
     that are equally likely to have the best of the tracks drawn: of equally many tracks where one
-    is drawn, smaller ones at the top where there are several. Grouping by the mean lowers what the best policy earns a little, since
-    it can no longer tell the tracks of a class apart; by the greatest, it cannot fall.
+    is drawn, smaller ones at the top where there are several. Grouping by the mean lowers what the
+    best policy earns a little, since it can no longer tell the tracks of a class apart; by the
+    greatest, it cannot fall.
 
     Args:
         fresh: (n_tracks,) enjoyment of each track, n_tracks at least 1.

@@ -49,8 +49,8 @@ class SessionEnv(OverSessions, gym.Env[Any, Any]):
     metadata: dict[str, Any] = {"render_modes": RENDER_MODES, "render_fps": 2}  # noqa: RUF012
     _id: str
     """The environment's id, for messages."""
-    _observe: Callable[[int], Any]
-    """Returns a fresh observation of a track in the present session."""
+    _observe: Callable[[Any], Any]
+    """Returns a fresh observation of a track (or slate of tracks) in the present session."""
 
     def _set_up(
         self,
