@@ -100,7 +100,9 @@ class Planner(_Knowing):
     that genre without patience. So the plan is exact, but for classes, grid and replacement, in two
     cases: there is one genre; or there is no patience, and every track has one genre (genres then
     do not affect each other). Otherwise it is an approximation. Genres with less than 1 % of the
-    tracks are planned for as if they never came again.
+    tracks are planned for as if they never came again. Of a slate it plays the candidate that is
+    worth most more than none; the model of a genre then leaves out that others want to be played in
+    the same steps, and that what was played is masked.
 
     What it earns in the environment is a lower bound on the optimum, whatever the approximation;
     `upper_bound` has an upper one.

@@ -53,9 +53,14 @@ def test_the_environment_agrees_with_the_reduced_model(preset: str) -> None:
     assert upper_bound(env, levels=128) >= best - 1e-9
 
 
-@pytest.mark.parametrize(("preset", "least"), [("static", 1.0), ("satiation", 1.3), ("both", 1.3)])
-def test_what_planning_is_worth_for_the_default_listener(preset: str, least: float) -> None:
-    env = MusicRecSlateVectorEnv(150, preset=preset, encoding="summary")
+@pytest.mark.parametrize(
+    ("preset", "slate_size", "least"),
+    [("static", 10, 1.0), ("satiation", 10, 1.3), ("patience", 2, 1.3), ("both", 10, 1.3)],
+)
+def test_what_planning_is_worth_for_the_default_listener(
+    preset: str, slate_size: int, least: float
+) -> None:
+    env = MusicRecSlateVectorEnv(150, preset=preset, slate_size=slate_size, encoding="summary")
     greedy = session_returns(MyopicOracle(env), env, seed=0)
     planner = session_returns(Planner(env, **SMALL), env, seed=0)
     assert planner.mean() / greedy.mean() >= least
