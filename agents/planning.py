@@ -1,5 +1,6 @@
-"""Policies for MusicRecSession-v0 that know the listener: a planner, and the myopic oracle.
+"""Policies that know the listener of a session: a planner, and the myopic oracle.
 
+They are for MusicRecSession-v0 and for MusicRecSlate-v0, of which it is the case of one candidate.
 Both read the simulator's state, which learners must not; they are what learners are measured
 against (`planning_gain`). numpy only.
 """
@@ -14,14 +15,14 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.session_model import LEVELS, PATIENCES, By, SessionModel, Solution, grouped, optimum
-from music_env.session import MusicRecSessionEnv
-from music_env.session_observation import State
-from music_env.session_setup import SessionSetup
-from music_env.session_vector import MusicRecSessionVectorEnv
+from agents.pool_models import label_shares, main_model, own_model, rest_value
+from agents.session_model import LEVELS, PATIENCES, Solution, optimum
+from music_env.affected import AffectedEnv
+from music_env.affected_setup import AffectedSetup, Offers
+from music_env.affected_vector import AffectedVectorEnv
 
 Floats = NDArray[np.float64]
-SessionEnvs = MusicRecSessionEnv | MusicRecSessionVectorEnv
+SessionEnvs = AffectedEnv | AffectedVectorEnv
 
 _FEW = 0.01
 """Genres with less than this share of the tracks are planned for as if they never came again."""
@@ -47,13 +48,13 @@ class _Knowing:
         """Make a policy for an environment.
 
         Args:
-            env: MusicRecSession-v0, scalar or vector, wrapped or not.
+            env: MusicRecSession-v0 or MusicRecSlate-v0, scalar or vector, wrapped or not.
 
         Raises:
             TypeError: for another environment.
         """
         self._env: SessionEnvs = _session_env(env)
-        self._tables: SessionSetup = self._env.tables
+        self._tables: AffectedSetup = self._env.tables
 
     def predict(
         self,
@@ -65,31 +66,29 @@ class _Knowing:
         """Return the actions for what the environment shows now; the arguments are not looked at.
 
         Returns:
-            0 or 1: (num_envs,) int64, or () for a scalar environment; and None.
+            0 for passing, or the number of the track to play, from 1: (num_envs,) int64, or () for
+            a scalar environment; and None.
         """
-        actions = self._plays(*self._env.listener_state()).astype(np.int64)
+        offers = self._env.offers()
+        worths = np.where(offers.available, self._worths(offers), -np.inf)
+        best = worths.argmax(axis=1)
+        actions = np.where(worths[np.arange(len(best)), best] > 0, best + 1, 0)
         return actions.reshape(()) if isinstance(self._env, gym.Env) else actions, None
 
-    def _plays(
-        self, tracks: NDArray[np.int64], steps: NDArray[np.int64], state: State
-    ) -> NDArray[np.bool_]:
-        """Return (n,) bool: which tracks to play."""
+    def _worths(self, offers: Offers) -> Floats:
+        """Return (n, n_offered) float64: what playing each track is worth more than passing."""
         raise NotImplementedError
 
 
 class MyopicOracle(_Knowing):
     """Knows the listener perfectly, and maximises the next reward only.
 
-    It plays whatever would be enjoyed now, satiation included: the greedy policy to which a bandit
-    that has learnt all there is to learn comes in the end.
+    It plays what would be enjoyed most now, satiation included, if that is above 0: the greedy
+    policy to which a bandit that has learnt all there is to learn comes in the end.
     """
 
-    def _plays(
-        self, tracks: NDArray[np.int64], steps: NDArray[np.int64], state: State
-    ) -> NDArray[np.bool_]:
-        fresh = self._tables.scores.total.take(tracks)
-        enjoyed: NDArray[np.bool_] = self._tables.effects.enjoyment(fresh, state.level) > 0
-        return enjoyed
+    def _worths(self, offers: Offers) -> Floats:
+        return offers.state.enjoyment
 
 
 class Planner(_Knowing):
@@ -101,13 +100,15 @@ class Planner(_Knowing):
     that genre without patience. So the plan is exact, but for classes, grid and replacement, in two
     cases: there is one genre; or there is no patience, and every track has one genre (genres then
     do not affect each other). Otherwise it is an approximation. Genres with less than 1 % of the
-    tracks are planned for as if they never came again.
+    tracks are planned for as if they never came again. Of a slate it plays the candidate that is
+    worth most more than none; the model of a genre then leaves out that others want to be played in
+    the same steps, and that what was played is masked.
 
     What it earns in the environment is a lower bound on the optimum, whatever the approximation;
     `upper_bound` has an upper one.
 
     Args:
-        env: MusicRecSession-v0, scalar or vector, wrapped or not.
+        env: MusicRecSession-v0 or MusicRecSlate-v0, scalar or vector, wrapped or not.
         classes: of enjoyment, for each genre, at most.
         levels: cells of the grid of satiation.
         patiences: cells of the grid of patience.
@@ -127,45 +128,43 @@ class Planner(_Knowing):
         super().__init__(env)
         setup = self._tables
         solve = functools.partial(optimum, levels=levels, patiences=patiences)
-        shares = _label_shares(setup)
+        shares = label_shares(setup)
         main = int(np.argmax(shares)) if len(shares) else -1
         self._main = main
-        self._plan = solve(_main_model(setup, main, classes))
+        self._plan = solve(main_model(setup, main, classes))
         others = np.flatnonzero(shares >= _FEW).tolist() if setup.effects.satiation else []
         self._others: dict[int, Solution] = {
-            label: solve(_own_model(setup, label, classes)) for label in others if label != main
+            label: solve(own_model(setup, label, classes)) for label in others if label != main
         }
 
-    def _plays(
-        self, tracks: NDArray[np.int64], steps: NDArray[np.int64], state: State
-    ) -> NDArray[np.bool_]:
-        setup, effects = self._tables, self._tables.effects
-        enjoyed = effects.enjoyment(setup.scores.total.take(tracks), state.level)
-        has_main = (setup.slots[tracks] == self._main).any(axis=1)
-        level = state.levels[:, self._main] if self._main >= 0 else np.zeros(len(tracks))
-        worth = np.empty(len(tracks))
-        for step in np.unique(steps).tolist():
-            now = steps == step
-            after_play = effects.patience_after_play(state.patience[now], enjoyed[now])
-            after_pass = effects.patience_after_pass(state.patience[now])
-            raised = effects.recovered(level[now] + has_main[now])
+    def _worths(self, offers: Offers) -> Floats:
+        setup, effects, state = self._tables, self._tables.effects, offers.state
+        has_main = (setup.slots[offers.tracks] == self._main).any(axis=2)
+        level = np.zeros(len(offers.steps))
+        if self._main >= 0:
+            level = state.levels[:, self._main]
+        worths = np.empty(offers.tracks.shape)
+        for step in np.unique(offers.steps).tolist():
+            now = np.flatnonzero(offers.steps == step)
+            enjoyed, patience = state.enjoyment[now], state.patience[now]
+            after_play = effects.patience_after_play(patience[:, None], enjoyed)
+            after_pass = effects.patience_after_pass(patience)
+            raised = effects.recovered(level[now, None] + has_main[now])
             fallen = effects.recovered(level[now])
-            worth[now] = (
-                enjoyed[now]
-                + self._stays(after_play) * self._plan.at(step + 1, raised, after_play)
-                - self._stays(after_pass) * self._plan.at(step + 1, fallen, after_pass)
-            )
+            passed = self._stays(after_pass) * self._plan.at(step + 1, fallen, after_pass)
+            played = self._stays(after_play) * self._plan.at(step + 1, raised, after_play)
+            worths[now] = enjoyed + played - passed[:, None]
             for label, own in self._others.items():
-                held = now & (setup.slots[tracks] == label).any(axis=1)
-                if held.any():
-                    levels = state.levels[held, label]
-                    worth[held] += own.at(step + 1, effects.recovered(levels + 1.0))
-                    worth[held] -= own.at(step + 1, effects.recovered(levels))
-        return worth > 0
+                has = (setup.slots[offers.tracks[now]] == label).any(axis=2)
+                rows, places = np.nonzero(has)
+                levels = state.levels[now[rows], label]
+                worths[now[rows], places] += own.at(step + 1, effects.recovered(levels + 1.0))
+                worths[now[rows], places] -= own.at(step + 1, effects.recovered(levels))
+        return worths
 
     def _stays(self, patience: Floats) -> Floats:
         effects = self._tables.effects
-        return 1.0 - effects.leaves(patience) if effects.patience else np.ones(len(patience))
+        return 1.0 - effects.leaves(patience) if effects.patience else np.ones(patience.shape)
 
 
 def upper_bound(env: Any, *, classes: int = 500, levels: int = LEVELS // 2) -> float:
@@ -174,11 +173,13 @@ def upper_bound(env: Any, *, classes: int = 500, levels: int = LEVELS // 2) -> f
     The smaller one of two: a listener who never leaves (whom one can pass over to the end of the
     session, so that leaving never helps), and one whom nothing satiates. Both are solved by
     dynamic programming; tracks are grouped by the greatest enjoyment in a class, and the grid of
-    levels is never below the values, so that neither spoils the bound. It holds for tracks that are
-    drawn with replacement and have one genre each, and up to the grid of patience.
+    levels is never below the values, so that neither spoils the bound. It holds for tracks that
+    have one genre each, and up to the grid of patience; in MusicRecSession-v0 for tracks drawn with
+    replacement. In MusicRecSlate-v0 every genre may play a track in the same step, and those played
+    may be played again: both can only raise it.
 
     Args:
-        env: MusicRecSession-v0, scalar or vector, wrapped or not.
+        env: MusicRecSession-v0 or MusicRecSlate-v0, scalar or vector, wrapped or not.
         classes: of enjoyment, for each genre, at most.
         levels: cells of the grid of satiation.
 
@@ -186,15 +187,13 @@ def upper_bound(env: Any, *, classes: int = 500, levels: int = LEVELS // 2) -> f
         TypeError: for another environment.
     """
     setup = _session_env(env).tables
-    labels = np.flatnonzero(_label_shares(setup) > 0).tolist()
+    labels = np.flatnonzero(label_shares(setup) > 0).tolist()
     if not setup.effects.satiation:
         labels = []  # all that is enjoyed is played
-    models = [_own_model(setup, label, classes, by="greatest") for label in labels]
+    models = [own_model(setup, label, classes, by="greatest") for label in labels]
     stays = sum(optimum(model, levels=levels).value for model in models)
-    rest = setup.pool if not labels else setup.pool[setup.labels.counts[setup.pool] == 0]
-    enjoyed = float(np.maximum(setup.scores.total[rest], 0).sum()) / len(setup.pool)
-    stays += enjoyed * setup.session_length
-    fresh = _main_model(setup, -1, classes, by="greatest")
+    stays += rest_value(setup, labels)
+    fresh = main_model(setup, -1, classes, by="greatest")
     unsatiated = optimum(replace(fresh, effects=replace(setup.effects, satiation=0.0)))
     return min(stays, unsatiated.value)
 
@@ -272,44 +271,8 @@ def session_returns(policy: Policy, env: Any, *, seed: int) -> Floats:
 
 def _session_env(env: Any) -> SessionEnvs:
     inside = getattr(env, "unwrapped", env)
-    if not isinstance(inside, MusicRecSessionEnv | MusicRecSessionVectorEnv):
-        raise TypeError(f"a planner needs MusicRecSession-v0, scalar or vector, got {env!r}")
+    if not isinstance(inside, AffectedEnv | AffectedVectorEnv):
+        raise TypeError(
+            f"a planner needs MusicRecSession-v0 or MusicRecSlate-v0, scalar or vector, got {env!r}"
+        )
     return inside
-
-
-def _held(setup: SessionSetup, label: int) -> NDArray[np.bool_]:
-    """Return (n_pool,) bool: which tracks of the pool have the label."""
-    held: NDArray[np.bool_] = (setup.slots[setup.pool] == label).any(axis=1)
-    return held
-
-
-def _label_shares(setup: SessionSetup) -> Floats:
-    """Return (n_labels,) float64: the share of the pool that has each label."""
-    labels = setup.slots[setup.pool].ravel()
-    counts = np.bincount(labels, minlength=setup.n_labels + 1)[: setup.n_labels]
-    return counts / len(setup.pool)
-
-
-def _main_model(setup: SessionSetup, main: int, classes: int, *, by: By = "mean") -> SessionModel:
-    """Return the model of a session in which only one label's level is kept."""
-    has = _held(setup, main)
-    fresh = setup.scores.total[setup.pool]
-    parts = [(grouped(fresh[mask], classes, by=by), mask) for mask in (has, ~has) if mask.any()]
-    counts = [len(means) for (means, _), _ in parts]
-    felt = np.repeat([float(mask is has) for _, mask in parts], counts)
-    return SessionModel(
-        fresh=np.concatenate([means for (means, _), _ in parts]),
-        shares=np.concatenate([shares * mask.mean() for (_, shares), mask in parts]),
-        effects=setup.effects,
-        length=setup.session_length,
-        rise=felt,
-        felt=felt,
-    )
-
-
-def _own_model(setup: SessionSetup, label: int, classes: int, *, by: By = "mean") -> SessionModel:
-    """Return the model of one label's tracks, to whose level nothing else matters; no patience."""
-    held = _held(setup, label)
-    means, shares = grouped(setup.scores.total[setup.pool][held], classes, by=by)
-    effects = replace(setup.effects, patience=0.0)
-    return SessionModel(means, shares * held.mean(), effects, setup.session_length)

@@ -232,6 +232,7 @@ _NAMEABLE: dict[str, type] = {
     "agents.number_features": BaseFeaturesExtractor,
     "agents.two_tower": BaseFeaturesExtractor,
     "agents.replay": ReplayBuffer,
+    "agents.slate_policy": DQNPolicy,
     "stable_baselines3.dqn.policies": DQNPolicy,
     "stable_baselines3.common.torch_layers": BaseFeaturesExtractor,
     "stable_baselines3.common.buffers": ReplayBuffer,

@@ -1,8 +1,9 @@
 """The exact optimum of a session whose tracks are drawn alike: dynamic programming on a grid.
 
 The reduced model has one satiation level and one patience, and in each step a track of one of
-finitely many classes. `optimum` computes what the best policy earns, `myopic` what the policy earns
-that plays whatever is enjoyed now, both by backward induction. numpy only.
+finitely many classes, or a slate of several of which one may be played. `optimum` computes what the
+best policy earns, `myopic` what the policy earns that plays what is enjoyed most now, both by
+backward induction. numpy only.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ LEVELS, PATIENCES = 256, 64
 
 @dataclass(frozen=True, eq=False)
 class SessionModel:
-    """A session in which each step shows a track of a class drawn with fixed probabilities.
+    """A session in which each step shows tracks of classes drawn with fixed probabilities.
 
     Attributes:
         fresh: (n_classes,) float64: the enjoyment of a fresh track of each class.
@@ -35,6 +36,8 @@ class SessionModel:
         length: steps in a session.
         rise: (n_classes,) float64: what a play adds to the level, 1 each by default.
         felt: (n_classes,) float64: how much of the level such a track is satiated by, 1 by default.
+        slate_size: how many tracks a step shows, of which one may be played.
+        pool_size: they are all different, of so many; None: independent of each other.
     """
 
     fresh: Floats
@@ -43,6 +46,8 @@ class SessionModel:
     length: int
     rise: Floats = field(default_factory=lambda: np.ones(1))
     felt: Floats = field(default_factory=lambda: np.ones(1))
+    slate_size: int = 1
+    pool_size: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("fresh", "shares", "rise", "felt"):
@@ -56,19 +61,44 @@ class SessionModel:
             )
         if (self.shares < 0).any() or self.shares.sum() > 1 + 1e-9:
             raise ValueError(f"the shares must be probabilities, got {self.shares.tolist()}")
+        if not 1 <= self.slate_size <= (self.pool_size or self.slate_size):
+            raise ValueError(
+                f"slate_size must be at least 1 and at most pool_size = {self.pool_size}, got "
+                f"{self.slate_size}"
+            )
+
+    def none_above(self, share: Floats) -> Floats:
+        """Return the probability that a slate has only tracks that are of a share of all.
+
+        Args:
+            share: any shape, 0 to 1.
+        """
+        none_above = np.ones_like(share)
+        for drawn in range(self.slate_size):
+            if self.pool_size is None:
+                none_above *= share
+            else:  # those drawn before are gone
+                left = share * self.pool_size - drawn
+                none_above *= np.maximum(left, 0.0) / (self.pool_size - drawn)
+        return none_above
 
 
-def grouped(fresh: ArrayLike, n_classes: int, *, by: By = "mean") -> tuple[Floats, Floats]:
+def grouped(
+    fresh: ArrayLike, n_classes: int, *, by: By = "mean", drawn: float = 1.0
+) -> tuple[Floats, Floats]:
     """Return classes of tracks, sorted by enjoyment.
 
     A class for each different enjoyment, where there are no more of them than classes; else classes
-    of equally many tracks. Grouping by the mean lowers what the best policy earns a little, since
-    it can no longer tell the tracks of a class apart; by the greatest, it cannot fall.
+    that are equally likely to have the best of the tracks drawn: of equally many tracks where one
+    is drawn, smaller ones at the top where there are several. Grouping by the mean lowers what the
+    best policy earns a little, since it can no longer tell the tracks of a class apart; by the
+    greatest, it cannot fall.
 
     Args:
         fresh: (n_tracks,) enjoyment of each track, n_tracks at least 1.
         n_classes: at most how many.
         by: what stands for the tracks of a class.
+        drawn: how many tracks are drawn at a time, at least 1, on average.
 
     Returns:
         (n,) float64: the enjoyment of each class; and (n,) float64: its share of the tracks.
@@ -77,7 +107,11 @@ def grouped(fresh: ArrayLike, n_classes: int, *, by: By = "mean") -> tuple[Float
     values, counts = np.unique(ordered, return_counts=True)
     if len(values) <= n_classes:
         return values, counts / len(ordered)
-    parts = np.array_split(ordered, n_classes)
+    if drawn == 1:
+        parts = np.array_split(ordered, n_classes)
+    else:  # the best of them is among the lowest share of all with probability share**drawn
+        ends = (np.arange(1, n_classes) / n_classes) ** (1 / drawn) * len(ordered)
+        parts = np.split(ordered, np.unique(np.clip(ends.round(), 1, len(ordered) - 1).astype(int)))
     standing = [part.mean() if by == "mean" else part[-1] for part in parts]
     return np.array(standing), np.array([len(part) for part in parts]) / len(ordered)
 
@@ -138,7 +172,7 @@ def optimum(model: SessionModel, *, levels: int = LEVELS, patiences: int = PATIE
 
 
 def myopic(model: SessionModel, *, levels: int = LEVELS, patiences: int = PATIENCES) -> Solution:
-    """Return the value of the policy that plays whatever would be enjoyed now (above 0)."""
+    """Return the value of the policy that plays what would be enjoyed most now, if above 0."""
     return _solved(model, "myopic", levels, patiences)
 
 
@@ -175,6 +209,7 @@ def _solved(
     stays_played = 1.0 - effects.leaves(after_play) if effects.patience else np.ones(1)
     played_patience = _place(after_play, patiences)
     rows = np.arange(len(levels))[:, None]
+    one = model.slate_size == 1
     for step in range(model.length - 1, -1, -1):
         later = values[step + 1]
         kept = _rows(later, passed)
@@ -182,19 +217,48 @@ def _solved(
             kept[:, passed_patience[0]], kept[:, passed_patience[0] + 1], passed_patience[1]
         )
         total = (1.0 - shares.sum()) * of_pass
+        outcomes, preferred = [], []
         for number, share in enumerate(shares.tolist()):  # one class at a time stays in the cache
             moved = _rows(later, (played[0][number], played[1][number]))
             column, right = played_patience[0][number], played_patience[1][number]
             stays = stays_played[number] if effects.patience else 1.0
-            of_play = enjoyed[number][:, None] + stays * _between(
+            enjoyed_now = enjoyed[number][:, None]
+            of_play = enjoyed_now + stays * _between(
                 moved[rows, column], moved[rows, column + 1], right
             )
             if rule == "best":
-                total += share * np.maximum(of_play, of_pass)
+                outcome = preference = np.maximum(of_play, of_pass)
             else:
-                total += share * np.where(enjoyed[number][:, None] > 0, of_play, of_pass)
+                outcome = np.where(enjoyed_now > 0, of_play, of_pass)
+                preference = np.broadcast_to(enjoyed_now, outcome.shape)
+            if one:
+                total += share * outcome
+            else:
+                outcomes.append(outcome)
+                preferred.append(preference)
+        if not one:
+            total = _of_slate(model, np.stack(outcomes), np.stack(preferred), of_pass)
         values[step] = total
     return Solution(model, levels, patiences, values)
+
+
+def _of_slate(model: SessionModel, outcomes: Floats, preferred: Floats, of_pass: Floats) -> Floats:
+    """Return the mean outcome of the preferred one of a slate.
+
+    Args:
+        model: which says how often the tracks of a class are there.
+        outcomes: (n_classes, ...) of playing a track of each class, or of passing over it.
+        preferred: (n_classes, ...): the class with the greatest is chosen.
+        of_pass: (...) the outcome where the slate has tracks of none of the classes.
+    """
+    order = np.argsort(preferred, axis=0, kind="stable")
+    rest = max(0.0, 1.0 - float(model.shares.sum()))
+    up_to = model.none_above(np.minimum(rest + model.shares[order].cumsum(axis=0), 1.0))
+    nothing = model.none_above(np.array([rest]))
+    chosen = np.diff(up_to, axis=0, prepend=np.broadcast_to(nothing, (1, *up_to.shape[1:])))
+    best = np.take_along_axis(outcomes, order, axis=0)
+    mean: Floats = nothing * of_pass + (chosen * best).sum(axis=0)
+    return mean
 
 
 def _place(points: Floats, grid: Floats) -> tuple[NDArray[np.intp], Floats]:

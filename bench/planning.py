@@ -1,10 +1,10 @@
-"""What planning is worth: in MusicRecSession-v0 by preset, and in the one-genre model.
+"""What planning is worth: in MusicRecSession-v0 or a slate by preset, and in the one-genre model.
 
 ``python -m bench.planning --sessions 4000 --genre metal``: the means of the myopic oracle and the
 planner over the same sessions, the ratio of the two with its 95 % bootstrap interval over sessions,
 and an upper bound on any policy's mean return (the expected one: that of the sessions drawn may be
-above it by chance, as its interval says). Then the exact optimum of the one-genre model, and
-by how much halving the cells of its grid moves it.
+above it by chance, as its interval says); of MusicRecSlate-v0 with ``--slate-size 10``. Then the
+exact optimum of the one-genre model, and by how much halving the cells of its grid moves it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ _FRESH, _SHARES, _LENGTH = np.array([-1.0, 1, 2, 3]), np.array([0.3, 0.3, 0.2, 0
 _LEVELS, _MYOPIC_LEVELS, _PATIENCES = 256, 2048, 64
 
 
-def main(sessions: int = 4000, seed: int = 0, genre: str | None = None) -> None:
+def main(
+    sessions: int = 4000, seed: int = 0, genre: str | None = None, slate_size: int | None = None
+) -> None:
     """Print the tables.
 
     Args:
@@ -30,20 +32,25 @@ def main(sessions: int = 4000, seed: int = 0, genre: str | None = None) -> None:
         seed: session i is the first one of ``seed + i``.
         genre: of a listener who prefers it, any artist, and danceability 0.4 to 0.6; the default
             listener without.
+        slate_size: of MusicRecSlate-v0; MusicRecSession-v0 without.
     """
-    _environment(sessions, seed, genre)
+    _environment(sessions, seed, genre, slate_size)
     print()
     _model()
 
 
-def _environment(sessions: int, seed: int, genre: str | None) -> None:
+def _environment(sessions: int, seed: int, genre: str | None, slate_size: int | None) -> None:
     generator = np.random.default_rng(seed)
-    listener = {} if genre is None else {"genre": genre, "danceability": (0.4, 0.6)}
+    arguments = {} if genre is None else {"genre": genre, "danceability": (0.4, 0.6)}
+    env_id = "MusicRecSession-v0"
+    if slate_size is not None:
+        env_id = "MusicRecSlate-v0"
+        arguments["slate_size"] = slate_size
     print("| preset | myopic oracle | planner ± 95 % | planner / myopic [95 %] | upper bound |")
     print("|---|---|---|---|---|")
     for preset in PRESETS:
         env = gym.make_vec(
-            "MusicRecSession-v0", num_envs=sessions, preset=preset, encoding="summary", **listener
+            env_id, num_envs=sessions, preset=preset, encoding="summary", **arguments
         )
         greedy = session_returns(MyopicOracle(env), env, seed=seed)
         planner = session_returns(Planner(env), env, seed=seed)

@@ -29,6 +29,8 @@ from music_env.logged_vector import MusicRecLoggedVectorEnv
 from music_env.population import Population, draw_population
 from music_env.session import MusicRecSessionEnv
 from music_env.session_vector import MusicRecSessionVectorEnv
+from music_env.slate import MusicRecSlateEnv
+from music_env.slate_vector import MusicRecSlateVectorEnv
 from music_env.taste_profile import TasteProfile
 from music_env.vector_env import MusicRecVectorEnv
 
@@ -51,6 +53,8 @@ __all__ = [
     "MusicRecLoggedVectorEnv",
     "MusicRecSessionEnv",
     "MusicRecSessionVectorEnv",
+    "MusicRecSlateEnv",
+    "MusicRecSlateVectorEnv",
     "MusicRecVectorEnv",
     "NoisyListener",
     "Population",
@@ -80,6 +84,10 @@ _IDS = {
     "MusicRecSession-v0": (
         "music_env.session:MusicRecSessionEnv",
         "music_env.session_vector:MusicRecSessionVectorEnv",
+    ),
+    "MusicRecSlate-v0": (
+        "music_env.slate:MusicRecSlateEnv",
+        "music_env.slate_vector:MusicRecSlateVectorEnv",
     ),
 }
 

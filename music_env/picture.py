@@ -160,7 +160,7 @@ def _draw_outcome(picture: Image.Image, facts: Facts) -> None:
     _write(picture, _RIGHT, 414, facts.episode_return, 30, _TEXT, anchor="rs")
     top, height, base = 372, 42, 401
     width = 118 if facts.action else 178
-    fill, ink = (_TEXT, _BACKGROUND) if facts.action == "like" else (_CARD, _TEXT)
+    fill, ink = (_TEXT, _BACKGROUND) if facts.plays else (_CARD, _TEXT)
     _box(picture, _LEFT, top, width, height, _TEXT)
     _box(picture, _LEFT + 2, top + 2, width - 4, height - 4, fill)
     word = facts.action.upper() if facts.action else "not judged yet"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from unicodedata import category
 
+from music_env.catalogue import Catalogue
 from music_env.session_tables import ListenerView, SessionTables
 
 RENDER_MODES = ["ansi", "rgb_array"]
@@ -38,28 +39,45 @@ class StateView:
 
 
 @dataclass(frozen=True)
+class SlateView:
+    """The candidates of which one was played, or none.
+
+    Attributes:
+        tracks: the catalogue index of each.
+        available: whether each could be played; not where it had been played before.
+    """
+
+    tracks: Sequence[int]
+    available: Sequence[bool]
+
+
+@dataclass(frozen=True)
 class StepView:
     """What a view shows.
 
     Attributes:
         tables: catalogue and listener; `SessionTables` give theirs with ``view()``.
-        track: the catalogue index of the track judged, or shown where nothing is judged yet.
-        action: 0 dislike, 1 like, None where nothing is judged yet.
+        track: the catalogue index of the track judged, or shown where nothing is judged yet; None:
+            none of the candidates was played.
+        action: 0 dislike, 1 like; with candidates 0 none, or the number of one, counted from 1;
+            None where nothing is judged yet.
         number: how many tracks of the session have been judged.
         episode_return: the return so far.
         reward: of the action; None: what the score says.
         env_id: the id of the environment, which a picture shows.
         state: of the listener, where what is played has consequences.
+        slate: the candidates, where there are several.
     """
 
     tables: ListenerView | SessionTables
-    track: int
+    track: int | None
     action: int | None
     number: int
     episode_return: float
     reward: float | None = None
     env_id: str = "MusicRec-v0"
     state: StateView | None = None
+    slate: SlateView | None = None
 
 
 def checked_render_mode(render_mode: str | None) -> str | None:
@@ -93,7 +111,11 @@ def render(view: StepView, mode: str) -> Any:
 
 @dataclass(frozen=True)
 class Facts:
-    """A view in words and numbers; texts are safe to print and not yet shortened to a line."""
+    """A view in words and numbers; texts are safe to print and not yet shortened to a line.
+
+    Without a track (none of the candidates was played) there is no danceability, which is ``nan``,
+    and the texts on the track are on the candidates.
+    """
 
     title: str
     artists: str
@@ -112,6 +134,14 @@ class Facts:
     reward: float
     env_id: str
     state: StateView | None = None
+    candidates: tuple[str, ...] = ()  # each in a line
+    chosen: int = 0  # of them, counted from 1; 0 none
+    has_track: bool = True
+
+    @property
+    def plays(self) -> bool:
+        """Whether the action plays a track."""
+        return self.action is not None and self.action not in ("dislike", "none")
 
     @property
     def verdict(self) -> str:
@@ -123,18 +153,21 @@ class Facts:
 
 def _facts(view: StepView) -> Facts:
     shown = view.tables if isinstance(view.tables, ListenerView) else view.tables.view()
-    catalogue, scores, track = shown.catalogue, shown.scores, view.track
-    score = scores.total.item(track)
+    scores, track = shown.scores, view.track
+    score = 0.0 if track is None else scores.total.item(track)
     wanted = {term: None if value is None else _safe(value) for term, value in shown.wanted.items()}
     reward = view.reward
     if reward is None:
         reward = score if view.action else -score
+    terms = {} if view.action is not None else dict.fromkeys(scores.names, 0.0)
+    if track is not None:
+        values = scores.by_kind[:, scores.kinds[track]].tolist()
+        terms = dict(zip(scores.names, values, strict=False))
+    action = None if view.action is None else ("dislike", "like")[min(view.action, 1)]
+    if view.slate is not None and action is not None:
+        action = f"play {view.action}" if view.action else "none"
     return Facts(
-        title=_safe(catalogue.title[track]) or "(untitled)",
-        artists=_safe(", ".join(catalogue.artists.of(track))),
-        album=_safe(catalogue.album[track]),
-        genres=_safe(", ".join(catalogue.genres.of(track))) or "no genre",
-        danceability=catalogue.danceability.item(track),
+        **_track_texts(view, shown.catalogue),
         wanted=wanted,
         listener=_safe(shown.listener_text or _listener(wanted)),
         liked=shown.liked,
@@ -142,14 +175,48 @@ def _facts(view: StepView) -> Facts:
         session_length=shown.session_length,
         episode_return=signed(view.episode_return),
         score=signed(score),
-        terms=dict(
-            zip(scores.names, scores.by_kind[:, scores.kinds[track]].tolist(), strict=False)
-        ),
-        action=None if view.action is None else ("dislike", "like")[view.action],
+        terms=terms,
+        action=action,
         reward=reward,
         env_id=view.env_id,
         state=view.state,
+        candidates=_candidate_lines(view.slate, shown.catalogue),
+        chosen=(view.action or 0) if view.slate is not None else 0,
+        has_track=track is not None,
     )
+
+
+def _track_texts(view: StepView, catalogue: Catalogue) -> dict[str, Any]:
+    """Return what a view says of the track, or of the candidates where none was played."""
+    track = view.track
+    if track is not None:
+        return {
+            "title": _safe(catalogue.title[track]) or "(untitled)",
+            "artists": _safe(", ".join(catalogue.artists.of(track))),
+            "album": _safe(catalogue.album[track]),
+            "genres": _safe(", ".join(catalogue.genres.of(track))) or "no genre",
+            "danceability": catalogue.danceability.item(track),
+        }
+    tracks = view.slate.tracks if view.slate is not None else ()
+    titles = (_safe(catalogue.title[candidate]) or "(untitled)" for candidate in tracks)
+    return {
+        "title": "(nothing played yet)" if view.action is None else "(none played)",
+        "artists": f"{len(tracks)} candidates",
+        "album": "",
+        "genres": " · ".join(titles),
+        "danceability": float("nan"),
+    }
+
+
+def _candidate_lines(slate: SlateView | None, catalogue: Catalogue) -> tuple[str, ...]:
+    if slate is None:
+        return ()
+    lines = []
+    for track, available in zip(slate.tracks, slate.available, strict=True):
+        title = _safe(catalogue.title[track]) or "(untitled)"
+        artists = _safe(", ".join(catalogue.artists.of(track)))
+        lines.append("(played before) " * (not available) + f"{title} · {artists}")
+    return tuple(lines)
 
 
 def _listener(wanted: dict[str, str | None]) -> str:
@@ -186,21 +253,24 @@ def signed(value: float, digits: int = 6) -> str:
 
 
 def _text(facts: Facts) -> str:
-    lines = {
-        "Track": f"{facts.number} of {facts.session_length}",
-        "Title": facts.title,
-        "Artists": facts.artists,
-        "Album": facts.album or "no album",
-        "Genres": facts.genres,
-        "Danceability": f"{facts.danceability:g}",
-        "Listener": facts.listener,
-    }
+    lines = {"Track": f"{facts.number} of {facts.session_length}", "Title": facts.title}
+    if facts.has_track:
+        lines |= {
+            "Artists": facts.artists,
+            "Album": facts.album or "no album",
+            "Genres": facts.genres,
+            "Danceability": f"{facts.danceability:g}",
+        }
+    lines["Listener"] = facts.listener
+    for number, candidate in enumerate(facts.candidates, start=1):
+        lines[f"{'>' if number == facts.chosen else ' '} {number}"] = candidate
     if facts.action is not None:
         terms = (
             f"{term} {'open' if facts.wanted[term] is None else signed(value)}"
             for term, value in facts.terms.items()
         )
-        lines["Score"] = f"{facts.score}: {', '.join(terms)}"
+        if facts.has_track:
+            lines["Score"] = f"{facts.score}: {', '.join(terms)}"
         lines["Action"] = f"{facts.action} ({facts.verdict})"
         lines["Reward"] = signed(facts.reward)
         lines["Return"] = facts.episode_return

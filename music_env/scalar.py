@@ -49,14 +49,21 @@ class SessionEnv(OverSessions, gym.Env[Any, Any]):
     metadata: dict[str, Any] = {"render_modes": RENDER_MODES, "render_fps": 2}  # noqa: RUF012
     _id: str
     """The environment's id, for messages."""
-    _observe: Callable[[int], Any]
-    """Returns a fresh observation of a track in the present session."""
+    _observe: Callable[[Any], Any]
+    """Returns a fresh observation of a track (or slate of tracks) in the present session."""
 
-    def _set_up(self, tables: SessionTables, space: gym.Space[Any], mode: str | None) -> None:
+    def _set_up(
+        self,
+        tables: SessionTables,
+        space: gym.Space[Any],
+        mode: str | None,
+        *,
+        n_actions: int = len(Action),
+    ) -> None:
         self._tables = tables
         self.render_mode = checked_render_mode(mode)
         self.observation_space = space
-        self.action_space = gym.spaces.Discrete(len(Action))
+        self.action_space = gym.spaces.Discrete(n_actions)
         # The state: the stream of sessions, the place in the present one, its sums.
         self._key: int | None = None
         self._session = -1
@@ -98,7 +105,7 @@ class SessionEnv(OverSessions, gym.Env[Any, Any]):
             raise ValueError(f"{self._id} has no reset options, got {sorted(options)}")
         self._next_session(seed)
         self._begin(self._session_of(self._session))
-        return self._observe(self._order[0]), {"track_index": self._order[0]}
+        return self._observe(self._order[0]), self._reset_info()
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Judge the track shown.
@@ -212,6 +219,10 @@ class SessionEnv(OverSessions, gym.Env[Any, Any]):
     def _session_again(self, state: Mapping[str, Any]) -> Any:
         """Return the present session once more, for `set_state`."""
         return self._session_of(self._session)
+
+    def _reset_info(self) -> dict[str, Any]:
+        """Return what ``info`` says at the start of a session."""
+        return {"track_index": self._order[0]}
 
     def _shown_tables(self) -> Any:
         """Return what the views need, see `StepView`."""

@@ -10,13 +10,13 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from music_env.affected import AffectedEnv
 from music_env.catalogue import Catalogue
 from music_env.listener import Preference
 from music_env.listener_models import ListenerModel
 from music_env.rendering import StepView
-from music_env.scalar import SessionEnv
-from music_env.session_observation import State
-from music_env.session_setup import OverSetup, SessionSetup
+from music_env.session_observation import StateEncoded
+from music_env.session_setup import SessionSetup
 
 
 class _Session(NamedTuple):
@@ -27,7 +27,7 @@ class _Session(NamedTuple):
     chances: list[float]
 
 
-class MusicRecSessionEnv(OverSetup, SessionEnv):
+class MusicRecSessionEnv(AffectedEnv):
     """A listener whom what is played affects: planning pays, and how much is known.
 
     ## Description
@@ -217,16 +217,12 @@ class MusicRecSessionEnv(OverSetup, SessionEnv):
             tracks=tracks,
             session_length=session_length,
         )
-        # The listener: (1, n_labels + 1) satiation levels, the last always 0, and the patience.
-        self._levels = np.zeros((1, setup.n_labels + 1))
-        self._patience = 1.0
-        self._has_left = False
-        self._plays = 0
-        self._reward = 0.0  # of the last step
-        self._chances: list[float] = []  # derived, as the order of the tracks is
-        self._level_history: list[float] = []
-        self._patience_history: list[float] = []
         self._set_up(setup, setup.encoded.space, render_mode)
+
+    @property
+    def encoded(self) -> StateEncoded:
+        """What is observed: the space, and the names of the columns."""
+        return self._tables.encoded
 
     # --- Gymnasium's interface ------------------------------------------------------------------
 
@@ -243,87 +239,33 @@ class MusicRecSessionEnv(OverSetup, SessionEnv):
             gymnasium.error.ResetNeeded: before the first `reset` and after a session's end.
             gymnasium.error.InvalidAction: for an action other than 0 and 1.
         """
-        setup, effects = self._tables, self._tables.effects
-        order, position = self._order, self._position
-        if position >= len(order) or self._has_left:
-            raise gym.error.ResetNeeded(
-                "no track is shown: call reset() "
-                + ("for the next session" if order else "to begin a session")
-            )
+        self._check_running("track")
         if action != 0 and action != 1:
             raise gym.error.InvalidAction(
                 f"the action must be 0 (dislike) or 1 (like), got {action!r}"
             )
-        track, played = order[position], bool(action)
-        tracks = np.array([track])
-        fresh = setup.scores.total.item(track)
-        level = setup.level_of(tracks, self._levels).item()
-        enjoyment = effects.enjoyment(fresh, level)
-        self._reward = reward = enjoyment if played else 0.0
-        self._levels = setup.levels_after(tracks, np.array([played]), self._levels)
-        self._patience = (
-            effects.patience_after_play(self._patience, enjoyment)
-            if played
-            else effects.patience_after_pass(self._patience)
-        )
-        self._has_left = self._chances[position] < effects.leaves(self._patience)
-        self._plays += played
-        self._level_history.append(self._levels.max().item())
-        self._patience_history.append(self._patience)
+        order, track, played = self._order, self._order[self._position], bool(action)
+        fresh, cost = self._felt(track)
+        enjoyment = fresh - cost
         self._action = action
-        self._return += reward
-        self._position = position = position + 1
+        terminated = self._live_through(track, played, enjoyment)
         info = {
             "track_index": track,
             "track_id": self._track_id[track],
             "score": fresh,
             "reward_terms": {
                 "fresh": fresh if played else 0.0,
-                "satiation": 0.0 - effects.cost(level) if played else 0.0,
+                "satiation": 0.0 - cost if played else 0.0,
             },
             "enjoyment": enjoyment,
             "patience": self._patience,
         }
-        terminated = self._has_left or position == len(order)
         if terminated:
             info["episode_return"] = self._return
             info["plays"] = self._plays
             info["has_left"] = self._has_left
-        shown = order[min(position, len(order) - 1)]
-        return self._observe(shown), reward, terminated, False, info
-
-    # --- State ------------------------------------------------------------------------------------
-
-    def get_state(self) -> dict[str, Any]:
-        """Return the session's state as plain numbers and lists; `set_state` goes on from it."""
-        return {
-            **super().get_state(),
-            "levels": self._levels[0].tolist(),
-            "patience": self._patience,
-            "has_left": self._has_left,
-            "plays": self._plays,
-            "reward": self._reward,
-            "level_history": list(self._level_history),
-            "patience_history": list(self._patience_history),
-        }
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Restore what `get_state` returned, in an environment made with the same arguments."""
-        super().set_state(state)
-        self._levels = np.array([state["levels"]], dtype=np.float64)
-        self._patience, self._has_left = state["patience"], state["has_left"]
-        self._plays, self._reward = state["plays"], state["reward"]
-        self._level_history = list(state["level_history"])
-        self._patience_history = list(state["patience_history"])
-
-    def listener_state(self) -> tuple[NDArray[np.int64], NDArray[np.int64], State]:
-        """Return what a planner knows: of one session, in the form of the vector environment.
-
-        Returns:
-            (1,) the index of the track shown, (1,) how many were judged, and the state.
-        """
-        shown = np.array([self._order[min(self._position, len(self._order) - 1)]])
-        return shown, np.array([self._position]), self._state_of(shown)
+        shown = order[min(self._position, len(order) - 1)]
+        return self._observe(shown), self._reward, terminated, False, info
 
     # --- Parts ------------------------------------------------------------------------------------
 
@@ -336,9 +278,9 @@ class MusicRecSessionEnv(OverSetup, SessionEnv):
         observed = self._tables.encoded.observe(shown, self._state_of(shown))
         return observed[0] if observed.ndim > 1 else observed.item()
 
-    def _state_of(self, shown: NDArray[np.int64]) -> State:
-        patience, position = np.array([self._patience]), np.array([self._position])
-        return self._tables.state(shown, self._levels, patience, position)
+    def _offered(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        shown = self._order[min(self._position, len(self._order) - 1)]
+        return np.array([[shown]]), np.ones((1, 1), dtype=np.bool_)
 
     def _sessions_from(self, first: int, count: int) -> list[_Session]:
         numbers = np.arange(first, first + count, dtype=np.uint64)
@@ -346,26 +288,9 @@ class MusicRecSessionEnv(OverSetup, SessionEnv):
         parts = (drawn.tracks, drawn.kinds, drawn.chances)
         return list(map(_Session, *(part.tolist() for part in parts)))
 
-    def _begin(self, session: _Session) -> None:
-        super()._begin(session)
-        self._chances = session.chances
-        self._levels = np.zeros_like(self._levels)
-        self._patience, self._has_left = 1.0, False
-        self._plays, self._reward = 0, 0.0
-        self._level_history, self._patience_history = [], []
-
     def _view(self) -> StepView:
         judged = self._position - 1
         played = None if judged < 0 else bool(self._action)
-        state = self._tables.state_view(
-            self._levels[0],
-            self._patience,
-            self._level_history,
-            self._patience_history,
-            played=played,
-            reward=self._reward,
-            has_left=self._has_left,
-        )
         return StepView(
             tables=self._shown_tables(),
             track=self._order[max(judged, 0)],
@@ -374,5 +299,5 @@ class MusicRecSessionEnv(OverSetup, SessionEnv):
             episode_return=self._return,
             reward=self._reward,
             env_id=self._id,
-            state=state,
+            state=self._state_view(played),
         )

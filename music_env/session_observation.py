@@ -32,8 +32,8 @@ class State:
 
     Attributes:
         levels: (n, n_labels) float64: the satiation level of each genre (or artist).
-        level: (n,) float64: that of the track shown.
-        enjoyment: (n,) float64: what playing it would earn.
+        level: (n,) float64: that of the track shown; (n, n_offered) where there are several.
+        enjoyment: likewise: what playing it would earn.
         pool_level: (n,) float64: the mean over the tracks that sessions show.
         patience: (n,) float64, 0 to 1.
         left: (n,) float64: the share of the session that is still to come, 0 to 1.

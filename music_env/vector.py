@@ -69,6 +69,7 @@ class SessionVectorEnv(OverSessions, VectorEnv[Any, Any, Any]):
         max_episode_steps: int | None,
         autoreset_mode: AutoresetMode | str,
         render_mode: str | None,
+        n_actions: int = len(Action),
     ) -> None:
         self._tables = tables
         self.num_envs = num_envs
@@ -77,7 +78,7 @@ class SessionVectorEnv(OverSessions, VectorEnv[Any, Any, Any]):
         self.metadata = {**type(self).metadata, "autoreset_mode": self._mode}
         self.render_mode = checked_render_mode(render_mode)
         self.single_observation_space = space
-        self.single_action_space = gym.spaces.Discrete(len(Action))
+        self.single_action_space = gym.spaces.Discrete(n_actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 
@@ -322,10 +323,7 @@ class SessionVectorEnv(OverSessions, VectorEnv[Any, Any, Any]):
                 f"dtype {array.dtype}"
             )
         array = array.astype(np.int64)  # a copy: kept for render()
-        # The bits of all together: 0 or 1 exactly where each is.
-        if not 0 <= np.bitwise_or.reduce(array) <= 1:
-            wrong = array[(array < 0) | (array > 1)][0]
-            raise gym.error.InvalidAction(f"actions must be 0 (dislike) or 1 (like), got {wrong}")
+        self._check_range(array)
         if self._common_position is None and (self._sessions < 0).any():
             raise gym.error.ResetNeeded("no track is shown: call reset() to begin a session")
         if self._mode is AutoresetMode.DISABLED and self._ended.any():
@@ -334,6 +332,13 @@ class SessionVectorEnv(OverSessions, VectorEnv[Any, Any, Any]):
                 'disabled: call reset(options={"reset_mask": mask}) first'
             )
         return array
+
+    def _check_range(self, actions: NDArray[np.int64]) -> None:
+        """Raise ``InvalidAction`` where one of the whole numbers is no action."""
+        # The bits of all together: 0 or 1 exactly where each is.
+        if not 0 <= np.bitwise_or.reduce(actions) <= 1:
+            wrong = actions[(actions < 0) | (actions > 1)][0]
+            raise gym.error.InvalidAction(f"actions must be 0 (dislike) or 1 (like), got {wrong}")
 
     def _reset_mask(self, mask: Any) -> Bools:
         if mask is None:
@@ -364,10 +369,10 @@ class SessionVectorEnv(OverSessions, VectorEnv[Any, Any, Any]):
     def _show_sessions(self, mask: Bools, drawn: Drawn) -> None:
         """Keep what the environments in the mask will show, (session_length, num_envs) each."""
         if mask.all():
-            self._order = np.ascontiguousarray(drawn.tracks.T)
+            self._order = np.ascontiguousarray(drawn.tracks.swapaxes(0, 1))
             self._kinds = np.ascontiguousarray(drawn.kinds.T)
         else:
-            self._order[:, mask] = drawn.tracks.T
+            self._order[:, mask] = drawn.tracks.swapaxes(0, 1)
             if self._kinds.dtype != drawn.kinds.dtype:
                 self._kinds = self._kinds.astype(drawn.kinds.dtype)
             self._kinds[:, mask] = drawn.kinds.T
@@ -436,7 +441,7 @@ def with_masks(values: Mapping[str, Any], mask: Bools | None = None) -> Info:
     """Return arrays, or dictionaries of them, with masks as `VectorEnv._add_info` does.
 
     Args:
-        values: name -> (num_envs,) array, handed on where the mask is None, or a dictionary.
+        values: name -> (num_envs, ...) array, handed on where the mask is None, or a dictionary.
         mask: (num_envs,) bool: who has the values, None for all; the others get zeros.
     """
     info: Info = {}
@@ -445,10 +450,16 @@ def with_masks(values: Mapping[str, Any], mask: Bools | None = None) -> Info:
             info[name] = with_masks(value, mask)
             size = len(next(iter(value.values())))
         else:
-            info[name] = value if mask is None else np.where(mask, value, value.dtype.type(0))
+            info[name] = value if mask is None else _kept(value, mask)
             size = len(value)
         info[f"_{name}"] = _all(size) if mask is None else mask.copy()
     return info
+
+
+def _kept(values: NDArray[Any], mask: Bools) -> NDArray[Any]:
+    """Return (num_envs, ...) values in the mask, zeros elsewhere: a fresh array."""
+    mask = mask.reshape(-1, *(1,) * (values.ndim - 1))
+    return np.where(mask, values, values.dtype.type(0))
 
 
 def _all(size: int) -> Bools:
@@ -485,6 +496,6 @@ def _masked(info: Info, mask: Bools) -> Info:
             if isinstance(values, dict):
                 inner: Any = _masked(values, mask)
             else:
-                inner = np.where(both, values, values.dtype.type(0))
+                inner = _kept(values, both)
             put(part, name, inner, both)
     return part

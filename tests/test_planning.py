@@ -136,6 +136,6 @@ def test_scalar_and_vector_policies_decide_alike() -> None:
 
 
 def test_planners_need_the_environment() -> None:
-    with pytest.raises(TypeError, match="a planner needs MusicRecSession-v0"):
+    with pytest.raises(TypeError, match="a planner needs MusicRecSession-v0 or MusicRecSlate-v0"):
         MyopicOracle(gym.make("CartPole-v1"))
     assert isinstance(Planner(MusicRecSessionEnv(encoding="grid", preset="static")), Planner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import permutations, product
 
 import numpy as np
 import pytest
@@ -65,6 +66,76 @@ def test_the_grid_agrees_with_every_level_and_patience_that_can_occur(preset: st
     assert myopic(model, levels=400, patiences=200).value == pytest.approx(
         exhaustive(model, "myopic"), abs=0.02
     )
+
+
+def of_all_slates(model: SessionModel, rule: str) -> float:
+    """Return the exact value, by recursion over every slate, level and patience that can occur."""
+    effects, tracks = model.effects, list(range(len(model.fresh)))
+    if model.pool_size is None:
+        slates = list(product(tracks, repeat=model.slate_size))
+        weights = [np.prod(model.shares[list(slate)]) for slate in slates]
+    else:  # a class a track
+        slates = list(permutations(tracks, model.slate_size))
+        weights = [1 / len(slates)] * len(slates)
+
+    def stays(patience: float) -> float:
+        return 1 - (1 - patience) ** 4 if effects.patience else 1.0
+
+    @cache
+    def value(step: int, level: float, patience: float) -> float:
+        if step == model.length:
+            return 0.0
+        lower = max(patience - effects.patience * PASS_COST, 0.0)
+        passed = stays(lower) * value(step + 1, level * effects.decay, lower)
+        enjoyed = [fresh - effects.satiation * level for fresh in model.fresh.tolist()]
+        played = []
+        for joy in enjoyed:
+            after = min(max(patience + effects.patience * (joy - EXPECTED), 0.0), 1.0)
+            later = value(step + 1, (level + 1) * effects.decay, after)
+            played.append(joy + stays(after) * later)
+        total = 0.0
+        for slate, weight in zip(slates, weights, strict=True):
+            most = max(slate, key=lambda track: enjoyed[track])
+            if rule == "myopic":
+                total += weight * (played[most] if enjoyed[most] > 0 else passed)
+            else:
+                total += weight * max(passed, *(played[track] for track in slate))
+        return total
+
+    return value(0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("pool_size", [None, 4])
+@pytest.mark.parametrize("preset", ["satiation", "both"])
+def test_slates_agree_with_every_slate_that_can_occur(preset: str, pool_size: int | None) -> None:
+    fresh = [-0.5, 0.7, 1.2, 2.1]
+    shares = [0.4, 0.3, 0.2, 0.1] if pool_size is None else [0.25] * 4
+    model = SessionModel(fresh, shares, PRESETS[preset], 5, slate_size=2, pool_size=pool_size)
+    exact = of_all_slates(model, "best")
+    assert optimum(model, levels=400, patiences=200).value == pytest.approx(exact, abs=2e-3)
+    greedy = of_all_slates(model, "myopic")
+    assert myopic(model, levels=400, patiences=200).value == pytest.approx(greedy, abs=0.02)
+    assert exact > greedy
+
+
+def test_a_slate_of_one_is_no_slate_and_more_are_worth_more() -> None:
+    def value(**slate: int) -> float:
+        return optimum(SessionModel([-1, 1, 3], [0.4, 0.3, 0.2], PRESETS["both"], 9, **slate)).value
+
+    assert value(slate_size=1, pool_size=30) == pytest.approx(value())
+    # Without replacement the best of a slate is better.
+    assert value() < value(slate_size=3) < value(slate_size=3, pool_size=30) < value(slate_size=9)
+    with pytest.raises(ValueError, match="at most pool_size = 2, got 3"):
+        value(slate_size=3, pool_size=2)
+
+
+def test_groups_for_slates_are_equally_likely_to_have_the_best() -> None:
+    fresh = np.random.default_rng(0).normal(size=2000)
+    means, shares = grouped(fresh, 8, drawn=10)
+    assert len(means) == 8 and shares @ means == pytest.approx(fresh.mean())
+    np.testing.assert_allclose(np.diff(np.cumsum(shares) ** 10, prepend=0), 1 / 8, atol=0.01)
+    greatest, _ = grouped(fresh, 8, by="greatest", drawn=10)
+    assert greatest[-1] == fresh.max() and (greatest >= means).all()
 
 
 ISSUE = {"fresh": np.array([-1.0, 1, 2, 3]), "shares": np.array([0.3, 0.3, 0.2, 0.2]), "length": 50}
