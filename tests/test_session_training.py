@@ -51,9 +51,9 @@ from music_env import MusicRecSessionEnv
 SMALL: dict[str, Any] = {
     "q-learning": SessionQLearningSettings(timesteps=1_600, n_envs=8),
     "dueling-dqn": SessionDQNSettings(
-        timesteps=1_600, n_envs=8, batch_size=16, gradient_steps=2, final_gradient_steps=2,
-        buffer_size=400, learning_starts=64, target_update_interval=80, net_arch=(8,),
-        embedding_dim=4, encoding="codes",
+        timesteps=1_600, n_envs=8, batch_size=64, gradient_steps=2, final_gradient_steps=2,
+        buffer_size=400, learning_starts=64, target_update_interval=80, net_arch=(16,),
+        learning_rate=2e-2,
     ),
 }  # fmt: skip
 OPTION = {"q-learning": "session_q_learning", "dueling-dqn": "session_dqn"}
@@ -92,7 +92,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, tracks_file: Path) -> dict[st
     """Return a short run of each learner on the six tracks."""
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("agents.session_judge.METRICS_SESSIONS", 300)
+        patch.setattr("agents.session_judge.METRICS_SESSIONS", 200)
         for agent in SMALL:
             train_run(arguments(agent, folder / agent, tracks_file).run_settings())
     return {agent: folder / agent for agent in SMALL}
@@ -111,7 +111,7 @@ def test_a_run_says_what_it_earns_beside_planner_and_myopic_oracle(
     assert config["environment"]["preset"] == "both"
     assert config["hyperparameters"]["gamma"] == 1
     metrics = json.loads((run / "metrics.json").read_text())
-    assert metrics["sessions"] == 300 and metrics["timesteps"] == 1_600
+    assert metrics["sessions"] == 200 and metrics["timesteps"] == 1_600
     low, high = metrics["mean_return_low"], metrics["mean_return_high"]
     assert low < metrics["mean_return"] < high
     assert metrics["myopic_mean_return"] < metrics["planner_mean_return"]
@@ -124,7 +124,7 @@ def test_a_run_says_what_it_earns_beside_planner_and_myopic_oracle(
     assert not any(row["eval/regret"] or row["rollout/regret"] for row in logged)
     train.print_summary(run, metrics)
     text = capsys.readouterr().out
-    assert "mean of 300 sessions that were not trained on" in text and "planning gain" in text
+    assert "mean of 200 sessions that were not trained on" in text and "planning gain" in text
 
 
 @pytest.mark.parametrize("agent", SMALL)
@@ -134,7 +134,7 @@ def test_metrics_are_those_of_stepping_through_the_sessions(
     loaded = agents.load_run(runs[agent])
     env = loaded.make_env()
     returns = []
-    for session in range(300):
+    for session in range(200):
         observation, _ = env.reset(seed=EVALUATION_SEED + session)
         done = False
         while not done:
@@ -153,7 +153,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("agents.session_judge.METRICS_SESSIONS", 300)
+    monkeypatch.setattr("agents.session_judge.METRICS_SESSIONS", 200)
     step, taken = GymVecEnv.step_wait, []
 
     def interrupting(self: GymVecEnv) -> Any:
@@ -267,7 +267,7 @@ def test_what_is_played_is_that_of_stepping_through_sessions(six: Any) -> None:
         shown = info["track_index"]
         while not done:
             action = int(
-                one.effects.enjoyment(one.scores[shown], one.listener_state()[2].level) > 0
+                one.effects.enjoyment(one.scores[shown], one.listener_state()[2].level.item()) > 0
             )
             _, _, done, _, info = one.step(action)
             tracks += [info["track_index"]] * action
