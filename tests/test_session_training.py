@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch as th
+import tyro
 from conftest import SIX_LISTENER
 from gymnasium import spaces
 from rich.console import Console
@@ -227,6 +228,16 @@ def test_defaults_are_the_environments() -> None:
     assert other.learner == QLearningSettings()
     given = train.Arguments(agent="dueling-dqn", env=SESSION, preset="static", patience=0.5)
     assert given.run_settings().environment["patience"] == 0.5
+
+
+def test_the_command_line_names_environment_effects_and_hyperparameters() -> None:
+    words = f"--agent dueling-dqn --env {SESSION} --preset satiation --decay 0.9"
+    words += " --session-dqn.gamma 0.9 --encoding codes --session-length 20"
+    settings = tyro.cli(train.Arguments, args=words.split()).run_settings()
+    assert settings.learner == SessionDQNSettings(gamma=0.9, encoding="codes")
+    effects = {name: settings.environment.get(name) for name in ("preset", "decay", "patience")}
+    assert effects == {"preset": "satiation", "decay": 0.9, "patience": None}
+    assert settings.environment["session_length"] == 20
 
 
 def test_an_encoding_without_a_place_for_the_state(tmp_path: Path, tracks_file: Path) -> None:
