@@ -421,7 +421,7 @@ def test_codes_are_embedded_beside_the_numbers(six: Any) -> None:
 
 @pytest.mark.slow
 def test_the_dueling_dqn_learns_to_plan_and_without_a_future_does_not() -> None:
-    """An eighth of the default training: most of the gain is there, and none with gamma 0."""
+    """A seventh of the default training: most of the gain is there, and none with gamma 0."""
     gains = []
     for gamma in (1.0, 0.0):
         settings = replace(SessionDQNSettings(), timesteps=40_000, gamma=gamma)
