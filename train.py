@@ -1,4 +1,4 @@
-"""Train a learner on MusicRec-v0 or MusicRecAnyListener-v0 and write the run's folder.
+"""Train a learner on MusicRec-v0, or another of its environments, and write the run's folder.
 
 python train.py --agent dueling-dqn
 
@@ -6,35 +6,43 @@ python train.py --agent dueling-dqn --listener any
 
 python train.py --agent q-learning --catalogue tracks.csv --artist "2Pac" --genre alternative
 
+python train.py --agent dueling-dqn --env MusicRecSession-v0 --preset satiation
+
 python train.py --resume runs/dueling-dqn
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from agents.resume import RunFinishedError, resume_run
-from agents.runs import CONFIG, LEARNING_CURVE, Listener, RunError, listener_of
-from agents.snapshots import SNAPSHOTS
-from agents.training import (
+from agents.run_summary import print_summary
+from agents.runs import (
+    ANY_LISTENER,
+    CONFIG,
+    MUSICREC,
+    SESSION,
+    Listener,
+    RunError,
+)
+from agents.settings import (
     Agent,
     AnyListenerSettings,
     DuelingDQNSettings,
     QLearningSettings,
     RunSettings,
-    train_run,
+    SessionDQNSettings,
+    SessionQLearningSettings,
 )
+from agents.snapshots import SNAPSHOTS
+from agents.training import train_run
 from music_env import CatalogueError
 
 
@@ -46,6 +54,16 @@ class Arguments:
     """The learner; needed unless --resume is given, or --listener any, which only dueling-dqn serves."""  # noqa: E501
     resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Go on with a run that was killed or interrupted, from its last snapshot to its end; all settings are the run's own."""  # noqa: E501
+    env: Literal["MusicRec-v0", "MusicRecSession-v0"] = "MusicRec-v0"
+    """The environment; in MusicRecSession-v0 what is played has consequences. (--listener any has one of its own, MusicRecAnyListener-v0.)"""  # noqa: E501
+    preset: Literal["static", "satiation", "patience", "both"] | None = None
+    """With --env MusicRecSession-v0: which effects what is played has; if not given: both."""
+    satiation: float | None = None
+    """With --env MusicRecSession-v0: strength of satiation, in place of the preset's."""
+    decay: float | None = None
+    """With --env MusicRecSession-v0: what is left of satiation after a step, in place of the preset's."""  # noqa: E501
+    patience: float | None = None
+    """With --env MusicRecSession-v0: what disappointing plays cost in patience, in place of the preset's."""  # noqa: E501
     catalogue: Path | None = None
     """Tracks as CSV (also gzip) or Parquet; the embedded catalogue if not given."""
     listener: Listener = "one"
@@ -62,10 +80,10 @@ class Arguments:
     """The listener's range of danceability, lowest and highest, within 0 to 1."""
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Weights of the reward's terms: artist, genre, danceability."""
-    session_length: int = 100
-    """Tracks in a session."""
-    encoding: Literal["one-hot", "codes", "hash", "profile"] | None = None
-    """What the learner observes; if not given: codes for dueling-dqn, profile for q-learning."""
+    session_length: int | None = None
+    """Tracks in a session; if not given: 100, and at most 50 in MusicRecSession-v0."""
+    encoding: Literal["one-hot", "codes", "hash", "profile", "summary", "grid"] | None = None
+    """What the learner observes; if not given: codes for dueling-dqn, profile for q-learning; in MusicRecSession-v0 summary and grid."""  # noqa: E501
     timesteps: int | None = None
     """Tracks to judge, rounded up to whole steps of all sessions; if not given, the learner's default."""  # noqa: E501
     seed: int = 0
@@ -82,13 +100,17 @@ class Arguments:
     dueling_dqn: DuelingDQNSettings = field(default_factory=DuelingDQNSettings)
     any_listener: AnyListenerSettings = field(default_factory=AnyListenerSettings)
     """Of dueling-dqn with --listener any."""
+    session_dqn: SessionDQNSettings = field(default_factory=SessionDQNSettings)
+    """Of dueling-dqn with --env MusicRecSession-v0."""
+    session_q_learning: SessionQLearningSettings = field(default_factory=SessionQLearningSettings)
+    """Of q-learning with --env MusicRecSession-v0."""
 
     def run_settings(self) -> RunSettings:
         """Return the settings of the run.
 
         Raises:
-            ValueError: if no agent is given, hyperparameters of another learner are, or the agent
-                or the preference does not go with the listener.
+            ValueError: if no agent is given, hyperparameters of another learner are, or the agent,
+                the preference or the effects do not go with listener and environment.
         """
         learner = self._learner()
         if self.encoding is not None:
@@ -96,7 +118,8 @@ class Arguments:
         environment: dict[str, Any] = {
             "catalogue": None if self.catalogue is None else str(self.catalogue),
             "weights": self.weights,
-            "session_length": self.session_length,
+            "session_length": self.session_length or _SESSION_LENGTH[self.env],
+            **self._effects(),
         }
         preference = {n: getattr(self, n) for n in ("artist", "genre", "danceability")}
         if self.listener == "one":
@@ -115,6 +138,8 @@ class Arguments:
                 environment["population"] = str(self.population)
         agent = self._agent()
         name = agent if self.listener == "one" else f"{agent}-any"
+        if self.env == SESSION:
+            name = f"{agent}-{environment['preset']}"
         return RunSettings(
             agent=agent,
             learner=learner,
@@ -127,9 +152,25 @@ class Arguments:
             progress_bar=self.progress_bar,
         )
 
+    def _effects(self) -> dict[str, Any]:
+        """Return what says how strong the effects are, where there are any."""
+        given = {n: getattr(self, n) for n in ("preset", "satiation", "decay", "patience")}
+        given = {name: value for name, value in given.items() if value is not None}
+        if self.env != SESSION:
+            if given:
+                options = ", ".join(f"--{name}" for name in given)
+                raise ValueError(f"{options}: only with --env {SESSION}, got --env {self.env}")
+            return {}
+        return {"preset": "both", **given}
+
     def _agent(self) -> Agent:
         """Return the learner's name; for any listener there is only one."""
         if self.listener == "any":
+            if self.env != MUSICREC:
+                raise ValueError(
+                    f"--listener any has an environment of its own, {ANY_LISTENER}: leave out "
+                    f"--env {self.env}"
+                )
             if self.agent not in (None, "dueling-dqn"):
                 raise ValueError(
                     f"--listener any goes with --agent dueling-dqn only, got {self.agent}: a table "
@@ -146,6 +187,8 @@ class Arguments:
         """Return the hyperparameters of the learner that is asked for; those of no other given."""
         agent = self._agent()
         chosen = "any_listener" if self.listener == "any" else agent.replace("-", "_")
+        if self.env == SESSION:
+            chosen = "session_dqn" if agent == "dueling-dqn" else "session_q_learning"
         for name, how in _TRAINED_BY.items():
             other = getattr(self, name)
             if name != chosen and other != type(other)():
@@ -161,7 +204,10 @@ _TRAINED_BY = {
     "q_learning": "--agent q-learning",
     "dueling_dqn": "--agent dueling-dqn",
     "any_listener": "--agent dueling-dqn --listener any",
+    "session_dqn": f"--agent dueling-dqn --env {SESSION}",
+    "session_q_learning": f"--agent q-learning --env {SESSION}",
 }
+_SESSION_LENGTH = {MUSICREC: 100, SESSION: 50}
 
 
 _WITH_RESUME = ("--resume", "--progress-bar", "--no-progress-bar")
@@ -206,50 +252,6 @@ def main() -> int:
         return 2
     print_summary(out, metrics)
     return 0
-
-
-def print_summary(out: Path, metrics: Mapping[str, Any]) -> None:
-    """Print what a run has come to."""
-    config = json.loads((out / CONFIG).read_text(encoding="utf-8"))
-    table = Table(
-        title=f"{config['agent']} after {metrics['timesteps']:,} tracks", title_justify="left"
-    )
-    n_tracks = config["catalogue"]["n_tracks"]
-    right = f"{metrics['decision_accuracy']:.2%}"
-    if listener_of(config) == "any":
-        count = metrics["held_out_listeners"]
-        table.add_column(f"mean of {count} held-out listeners, all {n_tracks:,} tracks")
-    else:
-        table.add_column("on every track of the catalogue")
-        right = f"{round(metrics['decision_accuracy'] * n_tracks):,} of {n_tracks:,} ({right})"
-    table.add_column("", justify="right")
-    table.add_row("decisions right", right)
-    table.add_row("balanced accuracy", f"{metrics['balanced_accuracy']:.2%}")
-    length = config["environment"]["session_length"]
-    earned, oracle = (length * metrics[name] for name in ("mean_reward", "oracle_mean_reward"))
-    table.add_row(f"return per {length} tracks, of the oracle's", f"{earned:.2f} of {oracle:.2f}")
-    table.add_row("relative regret", f"{metrics['relative_regret']:.2%}")
-    if "milliseconds_per_listener" in metrics:
-        table.add_row("precision@10", f"{metrics['precision_at_10']:.3f}")
-        cost = f"{metrics['milliseconds_per_listener']:.0f} ms"
-        table.add_row("ranking all tracks for a new listener", cost)
-    if "mixed_state_tracks" in metrics:
-        table.add_row(
-            "tracks whose state has both signs",
-            f"{metrics['mixed_state_tracks']:,} of {n_tracks:,}",
-        )
-        table.add_row("least regret of any such table", f"{metrics['best_table_regret']:.2%}")
-    table.add_row("training time", f"{metrics['train_seconds']:.1f} s")
-    console = Console()
-    whom = "Listener" if listener_of(config) == "one" else "Trained on"
-    console.print(escape(f"{whom}: {config['preference']}"), highlight=False)
-    console.print(table)
-    if metrics["interrupted"]:
-        console.print("Interrupted: what was learnt so far is saved.")
-        if config["snapshots"]:
-            console.print(escape(f"Go on: python train.py --resume {out}"), highlight=False)
-    where = f"Run: {out}, figure: {out / LEARNING_CURVE}"
-    console.print(escape(where), highlight=False)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ and nothing here stops a run early but the person who runs it.
 
 from __future__ import annotations
 
+import math
 import signal
 from collections import deque
 from collections.abc import Mapping
@@ -17,7 +18,6 @@ from stable_baselines3.common.callbacks import BaseCallback
 from tqdm import tqdm
 
 from agents.judges import Judge
-from agents.progress import EVAL_TAGS
 
 RECENT_SESSIONS = 100
 """Sessions over which ``rollout/`` figures are averaged, as SB3's ``stats_window_size``."""
@@ -26,10 +26,10 @@ RECENT_SESSIONS = 100
 class RunLogger(BaseCallback):
     """Log a run at evenly spread steps, and show its progress.
 
-    At each log point: what the judge says of the greedy policy (`EVAL_TAGS`),
-    ``rollout/regret`` (1 - return / oracle's return, summed over the recent sessions of the
-    exploring policy), and what the learner itself logs (``learn(log_interval=None)`` leaves the
-    points in time to this callback).
+    At each log point: what the judge says of the greedy policy (its ``tags``), ``rollout/regret``
+    (1 - return / oracle's return, summed over the recent sessions of the exploring policy, where
+    the environment has an oracle), and what the learner itself logs (``learn(log_interval=None)``
+    leaves the points in time to this callback).
 
     Args:
         judge: of the greedy policy.
@@ -82,7 +82,7 @@ class RunLogger(BaseCallback):
     def _on_step(self) -> bool:
         infos, dones = self.locals["infos"], self.locals["dones"]
         for i in np.flatnonzero(dones):
-            if "episode_return" in infos[i]:
+            if "episode_regret" in infos[i]:
                 earned, regret = infos[i]["episode_return"], infos[i]["episode_regret"]
                 self.recent.append((float(earned), float(earned + regret)))
         return True
@@ -101,18 +101,15 @@ class RunLogger(BaseCallback):
 
     def _log(self) -> None:
         self._last_log = self.num_timesteps
-        figures = self.judge.progress(self.model)  # type: ignore[arg-type]
-        for tag, name in EVAL_TAGS.items():
-            self.logger.record(tag, figures[name])
+        figures = self.judge.progress(self.model)
+        for tag, name in self.judge.tags.items():
+            if math.isfinite(figures[name]):
+                self.logger.record(tag, figures[name])
         if self.recent:
             earned, oracle = np.sum(self.recent, axis=0)
             self.logger.record("rollout/regret", 1 - earned / oracle if oracle else 0.0)
         self.progress.update(self.num_timesteps - self.progress.n)
-        # "return" is no name for an argument.
-        earned = figures["mean_reward"] * self.judge.session_length
-        self.progress.set_postfix(
-            {"return": f"{earned:.1f}", "regret": f"{figures['relative_regret']:.2%}"}
-        )
+        self.progress.set_postfix(self.judge.in_short(figures))
         self.model.dump_logs()
 
 

@@ -1,12 +1,15 @@
-"""Who judges a training run: one listener by every track, or held-out listeners."""
+"""Who judges a training run: one listener by every track, held-out listeners, or sessions."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from gymnasium.utils import seeding
+from matplotlib.figure import Figure
 
+from agents import plotting
 from agents.any_evaluation import (
     FIGURES,
     drawn_listeners,
@@ -16,9 +19,12 @@ from agents.any_evaluation import (
     pair_policy,
 )
 from agents.evaluation import catalogue_figures, learner_policy
+from agents.progress import EVAL_TAGS
 from agents.recommender import Learner
+from agents.session_judge import SessionJudge
 from music_env.any_tables import AnyTables
 from music_env.order import draw_key
+from music_env.session_setup import SessionSetup
 from music_env.tables import Tables
 
 PROGRESS_LISTENERS = 50
@@ -33,24 +39,59 @@ class Judge(Protocol):
 
     Attributes:
         title: whose likes the learner learns, for people to read.
-        judged_on: what the figures of `progress` are of, for the legend of a figure.
-        session_length: tracks in a session.
-        oracle_mean_reward: per track, the most that `progress` can show.
+        tags: what is logged: tag -> figure of `progress`.
     """
 
+    title: str
+    tags: Mapping[str, str]
+
+    def progress(self, learner: Any) -> dict[str, float]:
+        """Return the figures of a log point, quickly; ``nan`` where there is none."""
+
+    def in_short(self, figures: Mapping[str, float]) -> dict[str, str]:
+        """Return what a progress bar shows of the figures."""
+
+    def metrics(self, learner: Any) -> dict[str, Any]:
+        """Return the figures of ``metrics.json``."""
+
+    def learning_curve(self, title: str, progress: Mapping[str, Sequence[float]]) -> Figure:
+        """Return a run's figure, from the columns of ``progress.csv``."""
+
+
+class _DecisionJudge:
+    """What the judges of decisions on single tracks share.
+
+    Attributes:
+        title: see `Judge`.
+        judged_on: what the figures are of, for the legend of a figure.
+        session_length: tracks in a session.
+        oracle_mean_reward: per track, the most that can be earned.
+    """
+
+    tags: Mapping[str, str] = EVAL_TAGS
     title: str
     judged_on: str
     session_length: int
     oracle_mean_reward: float
 
-    def progress(self, learner: Learner) -> dict[str, float]:
-        """Return the figures of a log point, quickly; the names of `agents.progress.EVAL_TAGS`."""
+    def in_short(self, figures: Mapping[str, float]) -> dict[str, str]:
+        """Return the return of a session, and the regret."""
+        earned = figures["mean_reward"] * self.session_length
+        return {"return": f"{earned:.1f}", "regret": f"{figures['relative_regret']:.2%}"}
 
-    def metrics(self, learner: Learner) -> dict[str, Any]:
-        """Return the figures of ``metrics.json``."""
+    def learning_curve(self, title: str, progress: Mapping[str, Sequence[float]]) -> Figure:
+        """Return `agents.plotting.learning_curve`."""
+        return plotting.learning_curve(
+            title,
+            progress,
+            oracle_mean_reward=self.oracle_mean_reward,
+            random_mean_reward=0.0,  # a fair coin earns a score as often as it pays it
+            session_length=self.session_length,
+            judged_on=self.judged_on,
+        )
 
 
-class TrackJudge:
+class TrackJudge(_DecisionJudge):
     """One listener judges every track of the catalogue; see `Judge`.
 
     Args:
@@ -74,7 +115,7 @@ class TrackJudge:
         return self.progress(learner)
 
 
-class HeldOutJudge:
+class HeldOutJudge(_DecisionJudge):
     """Listeners of the test split, whose preferred artists nobody in training prefers; see `Judge`.
 
     Args:
@@ -124,6 +165,8 @@ class HeldOutJudge:
         }
 
 
-def judge_of(tables: Tables | AnyTables) -> Judge:
+def judge_of(tables: Tables | AnyTables | SessionSetup) -> Judge:
     """Return who judges a learner that is trained on these tables."""
+    if isinstance(tables, SessionSetup):
+        return SessionJudge(tables)
     return HeldOutJudge(tables) if isinstance(tables, AnyTables) else TrackJudge(tables)

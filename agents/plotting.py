@@ -76,6 +76,53 @@ def learning_curve(
     return figure
 
 
+def session_learning_curve(
+    title: str,
+    progress: Mapping[str, Sequence[float]],
+    *,
+    levels: Mapping[str, float],
+    sessions: int,
+) -> Figure:
+    """Return a figure of the return of sessions in which what is played has consequences.
+
+    Args:
+        title: above the figure.
+        progress: tag -> one value a log point, as in ``progress.csv``; nan where not logged.
+        levels: policy -> mean return of a session, drawn to compare with.
+        sessions: on how many the greedy policy was judged.
+    """
+    figure = Figure(figsize=(8, 9), layout="constrained")
+    figure.suptitle(title, parse_math=False)  # names may hold dollar signs
+    panels = figure.subplots(3, 1, sharex=True)
+    steps = np.asarray(progress["time/total_timesteps"], dtype=float)
+    drawn = (
+        (0, "eval/mean_return", f"greedy, {sessions} sessions", BLUE),
+        (0, "rollout/ep_rew_mean", "exploring, recent sessions", ORANGE),
+        (1, "eval/planning_gain", f"greedy, {sessions} sessions", BLUE),
+        (2, "train/loss", "train/loss", BLUE),
+        (2, "train/td_error", "train/td_error", BLUE),
+    )
+    for place, tag, label, colour in drawn:
+        values = np.asarray(progress.get(tag, []), dtype=float)
+        known = np.isfinite(values)
+        if known.any():
+            panels[place].plot(steps[known], values[known], color=colour, label=label, marker=".")
+    for (name, level), style in zip(levels.items(), ("--", ":", "-."), strict=False):
+        panels[0].axhline(level, color=GREEN, ls=style, label=name)
+    panels[0].set_ylabel("return of a session")
+    for level in (0, 1):
+        panels[1].axhline(level, color=GREY, ls=":")
+    panels[1].set_ylim(-1.1, 1.1)
+    panels[1].set_ylabel("planning gain\n(0 myopic oracle, 1 planner)")
+    panels[2].set_ylabel("loss or TD error")
+    panels[2].set_xlabel("steps")
+    for axes in panels:
+        axes.grid(alpha=0.3)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize="small")
+    return figure
+
+
 def comparison(title: str, rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Return a figure that compares policies.
 

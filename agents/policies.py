@@ -230,6 +230,7 @@ _NAMEABLE: dict[str, type] = {
     "agents.policies": DQNPolicy,
     "agents.extractors": BaseFeaturesExtractor,
     "agents.number_features": BaseFeaturesExtractor,
+    "agents.session_extractor": BaseFeaturesExtractor,
     "agents.two_tower": BaseFeaturesExtractor,
     "agents.replay": ReplayBuffer,
     "agents.slate_policy": DQNPolicy,

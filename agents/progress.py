@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,9 @@ EVAL_TAGS = {
 }
 """Tag -> figure of `agents.evaluation.catalogue_figures`."""
 
+SESSION_TAGS = {"eval/mean_return": "mean_return", "eval/planning_gain": "planning_gain"}
+"""Tag -> figure of `agents.session_judge.SessionJudge`."""
+
 COLUMNS = (
     "time/total_timesteps",
     "time/episodes",
@@ -34,8 +37,9 @@ COLUMNS = (
     "train/n_updates",
     "train/loss",
     "train/td_error",
+    *SESSION_TAGS,
 )
-"""The columns, the same for every learner; a tag that was not logged at a point is left empty."""
+"""The columns, the same for every run; a tag that was not logged at a point is left empty."""
 
 
 class ProgressFile(KVWriter):
@@ -49,8 +53,12 @@ class ProgressFile(KVWriter):
     """
 
     def __init__(self, path: Path, *, mode: Literal["begin", "continue"] = "begin") -> None:
+        columns: Sequence[str] = COLUMNS
+        if mode == "continue":  # what an earlier version began may have fewer
+            with path.open(newline="", encoding="utf-8") as file:
+                columns = next(csv.reader(file), COLUMNS)
         self._file = path.open("w" if mode == "begin" else "a", newline="", encoding="utf-8")
-        self._writer = csv.DictWriter(self._file, COLUMNS, extrasaction="ignore")
+        self._writer = csv.DictWriter(self._file, columns, extrasaction="ignore")
         if mode == "begin":
             self._writer.writeheader()
             self._file.flush()
@@ -75,4 +83,4 @@ def read_progress(path: Path) -> Mapping[str, list[float]]:
     """Read ``progress.csv``: tag -> one value a log point, nan where a tag was not logged."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    return {name: [float(row[name] or "nan") for row in rows] for name in COLUMNS}
+    return {name: [float(row.get(name) or "nan") for row in rows] for name in COLUMNS}

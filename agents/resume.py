@@ -17,28 +17,15 @@ from agents.runs import (
     MODEL,
     PROGRESS,
     RunError,
-    listener_of,
+    env_id_of,
     load_trained_catalogue,
     read_config,
     read_json,
     versions,
 )
+from agents.settings import LEARNER_SETTINGS, RunSettings
 from agents.snapshots import has_snapshot, remove_snapshot
-from agents.training import (
-    AnyListenerSettings,
-    DuelingDQNSettings,
-    QLearningSettings,
-    RunSettings,
-    run_training,
-    untrained,
-)
-
-_SETTINGS: Mapping[str, type[QLearningSettings] | type[DuelingDQNSettings]] = {
-    "q-learning": QLearningSettings,
-    "dueling-dqn": DuelingDQNSettings,
-}
-_ANY_LISTENER: Mapping[str, type[AnyListenerSettings]] = {"dueling-dqn": AnyListenerSettings}
-
+from agents.training import run_training, untrained
 
 _ENTRIES = {
     "seed": int,
@@ -126,9 +113,10 @@ def settings_of(
         RunError: if its configuration does not hold exactly what this version needs.
     """
     path = folder / CONFIG
-    kinds = _ANY_LISTENER if listener_of(config) == "any" else _SETTINGS
+    env_id = env_id_of(config)
+    kinds = LEARNER_SETTINGS[env_id]
     if config["agent"] not in kinds:
-        raise RunError(f"{path}: {config['agent']} cannot be trained for every listener")
+        raise RunError(f"{path}: {config['agent']} cannot be trained on {env_id}")
     kind = kinds[config["agent"]]
     for name, expected in _ENTRIES.items():
         if type(config.get(name)) is not expected:

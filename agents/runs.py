@@ -2,7 +2,7 @@
 
 config.json          everything needed to repeat the run
 model.safetensors    the learner (`agents.model_file`)
-metrics.json         figures over every track of the catalogue
+metrics.json         figures of the trained learner, see `agents.judges`
 progress.csv         what was logged, a row a log point
 events.out.tfevents  the same for TensorBoard; one more file each time the run was resumed
 learning_curve.png
@@ -32,6 +32,7 @@ from agents.q_learning import QLearning
 from music_env.catalogue import Catalogue, CatalogueError
 from music_env.encoding import ENCODINGS
 from music_env.naming import nearest
+from music_env.session_observation import SESSION_ENCODINGS
 from music_env.tables import load_catalogue
 
 LEARNERS: Mapping[str, type[QLearning] | type[DuelingDQN]] = {
@@ -43,8 +44,11 @@ LEARNERS: Mapping[str, type[QLearning] | type[DuelingDQN]] = {
 Listener = Literal["one", "any"]
 """Whom a run's learner serves: one listener, or every one."""
 
-ENVIRONMENTS: Mapping[str, str] = {"one": "MusicRec-v0", "any": "MusicRecAnyListener-v0"}
-"""Listener -> the environment that a run is trained in."""
+MUSICREC, ANY_LISTENER, SESSION = "MusicRec-v0", "MusicRecAnyListener-v0", "MusicRecSession-v0"
+"""The environments that a run can be trained in."""
+
+ENVIRONMENTS: Mapping[str, str] = {"one": MUSICREC, "any": ANY_LISTENER}
+"""Listener -> the environment that a run is trained in, unless its configuration names another."""
 
 CONFIG, MODEL, METRICS, PROGRESS = (
     "config.json",
@@ -88,14 +92,19 @@ class Run:
         """Whom the learner serves: "one" or "any" listener."""
         return listener_of(self.config)
 
+    @property
+    def env_id(self) -> str:
+        """The environment that the learner was trained in."""
+        return env_id_of(self.config)
+
     def environment_arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of ``gymnasium.make`` for the environment trained on."""
         return {**self.config["environment"], "catalogue": self.catalogue}
 
     def make_env(self, **changes: Any) -> gym.Env[Any, Any]:
         """Return the scalar environment that the learner was trained on, with some changes."""
-        environment = f"music_env:{ENVIRONMENTS[self.listener]}"
-        return gym.make(environment, **{**self.environment_arguments(), **changes})
+        arguments = {**self.environment_arguments(), **changes}
+        return gym.make(f"music_env:{self.env_id}", **arguments)
 
     def predict(
         self, observation: NDArray[Any] | int, *, deterministic: bool = True
@@ -182,12 +191,22 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{folder / CONFIG}: listener must be one of {', '.join(ENVIRONMENTS)}, got "
             f"{config['listener']!r}"
         )
+    env_id, known_ids = env_id_of(config), (MUSICREC, ANY_LISTENER, SESSION)
+    if env_id not in known_ids:
+        raise RunError(
+            f"{folder / CONFIG}: env_id must be one of {', '.join(known_ids)}, got {env_id!r}"
+        )
     return config
 
 
 def listener_of(config: Mapping[str, Any]) -> str:
     """Return whom a run's learner serves; runs of earlier versions, which do not say: one."""
     return str(config.get("listener", "one"))
+
+
+def env_id_of(config: Mapping[str, Any]) -> str:
+    """Return the environment of a run; earlier versions say the listener alone."""
+    return str(config.get("env_id", ENVIRONMENTS[listener_of(config)]))
 
 
 def load_trained_catalogue(
@@ -237,9 +256,10 @@ def load_run(folder: str | Path, *, catalogue: Catalogue | str | Path | None = N
     agent, environment = config["agent"], config["environment"]
     loaded = load_trained_catalogue(folder, config, catalogue)
     encoding = str(environment["encoding"])
-    if encoding not in ENCODINGS:
+    known = (*ENCODINGS, *SESSION_ENCODINGS) if env_id_of(config) == SESSION else ENCODINGS
+    if encoding not in known:
         raise RunError(
-            f"{folder / CONFIG}: unknown encoding {encoding!r}.{nearest(encoding, ENCODINGS)}"
+            f"{folder / CONFIG}: unknown encoding {encoding!r}.{nearest(encoding, known)}"
         )
     try:
         learner = LEARNERS[agent].load(folder / MODEL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,182 +12,73 @@ import numpy as np
 import torch as th
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import Figure, HParam, Logger, TensorBoardOutputFormat
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.dqn.policies import DQNPolicy
 
 from agents import plotting
-from agents.bootstrap import Target
 from agents.callbacks import RunLogger, StopOnInterrupt
 from agents.dueling_dqn import DuelingDQN
 from agents.extractors import CodesExtractor
 from agents.judges import Judge, judge_of
-from agents.progress import EVAL_TAGS, ProgressFile, read_progress
+from agents.progress import ProgressFile, read_progress
 from agents.q_learning import QLearning
 from agents.replay import PrioritizedReplayBuffer
 from agents.runs import (
     CONFIG,
-    ENVIRONMENTS,
     LEARNING_CURVE,
     METRICS,
     MODEL,
     PROGRESS,
-    Listener,
     RunError,
     read_json,
     versions,
     write_json,
 )
-from agents.snapshots import SNAPSHOTS, Snapshots, remove_snapshot, snapshot_identity
+from agents.session_extractor import SessionExtractor
+from agents.settings import (
+    Agent,
+    AnyListenerSettings,
+    DuelingDQNSettings,
+    QLearningSettings,
+    RunSettings,
+    SessionDQNSettings,
+    SessionQLearningSettings,
+    check_numbers,
+)
+from agents.snapshots import Snapshots, remove_snapshot, snapshot_identity
 from agents.two_tower import TwoTowerExtractor
 from agents.vec_env import GymVecEnv, make_native
 from music_env.any_tables import AnyTables
+from music_env.session_setup import SessionSetup
 from music_env.tables import Tables
+
+__all__ = [
+    "Agent",
+    "AnyListenerSettings",
+    "DuelingDQNSettings",
+    "QLearningSettings",
+    "RunSettings",
+    "SessionDQNSettings",
+    "SessionQLearningSettings",
+    "make_learner",
+    "mixed_states",
+    "run_training",
+    "train_run",
+    "untrained",
+]
+
+AnySetup = Tables | AnyTables | SessionSetup
+"""What an environment that a run can be trained in is made of."""
 
 NOT_REPORTED = ("stdout", "log", "json", "csv")
 """SB3's outputs other than TensorBoard: texts and figures are for TensorBoard only."""
 
 
-@dataclass(frozen=True)
-class QLearningSettings:
-    """Hyperparameters of the tabular Q-learner (defaults: see the README, Results)."""
-
-    timesteps: int = 100_000
-    """Tracks to judge, seventeen times the embedded catalogue: all tracks are seen."""
-    encoding: str = "profile"
-    """The environment's encoding."""
-    n_envs: int = 16
-    """Sessions at a time."""
-    learning_rate: float = 0.5
-    """First step size; it falls linearly to `final_learning_rate`."""
-    final_learning_rate: float = 0.05
-    """Last step size: states of mixed sign then average over their tracks."""
-    gamma: float = 0.0
-    """Discount: 0, since the next track does not depend on the action."""
-    exploration_initial_eps: float = 1.0
-    """Exploration rate at the start."""
-    exploration_final_eps: float = 0.05
-    """Exploration rate once the exploration fraction is over."""
-    exploration_fraction: float = 0.5
-    """Share of the training over which the exploration rate falls."""
-    initial_value: float = 0.0
-    """Of the whole table; above the attainable return, it makes the learner try every action."""
-    count_bonus: float = 0.0
-    """Weight of 1 / sqrt(visits) in the greedy choice while learning."""
-    target: Target = "q-learning"
-    """What to bootstrap from (no difference at discount 0)."""
-
-
-@dataclass(frozen=True)
-class DuelingDQNSettings:
-    """Hyperparameters of the dueling DQN (defaults: see docs/tuning.md)."""
-
-    timesteps: int = 24_000
-    """Tracks to judge, four times the embedded catalogue: hardly one is never met."""
-    encoding: str = "codes"
-    """The environment's encoding."""
-    n_envs: int = 8
-    """Sessions at a time."""
-    learning_rate: float = 2e-2
-    """First step size of Adam; it falls linearly to a twentieth."""
-    batch_size: int = 128
-    """Transitions in an update."""
-    gradient_steps: int = 16
-    """Updates after each step of all sessions at the start: the first tracks say most."""
-    final_gradient_steps: int = 1
-    """To how many they fall linearly."""
-    gradient_steps_fraction: float = 0.1
-    """Share of the training over which they fall."""
-    buffer_size: int = 100_000
-    """Transitions kept for replay."""
-    learning_starts: int = 32
-    """Tracks judged at random before the first update."""
-    gamma: float = 0.0
-    """Discount: 0, since the next track does not depend on the action."""
-    dueling: bool = True
-    """Dueling network; if not, the same layers without its two streams."""
-    double: bool = False
-    """Double Q-learning targets (no difference at discount 0)."""
-    n_steps: int = 1
-    """Rewards summed before bootstrapping (no difference at discount 0)."""
-    prioritized: bool = False
-    """Prioritized replay instead of uniform."""
-    target_update_interval: int = 1_000
-    """Steps between two updates of the target network (no difference at discount 0)."""
-    exploration_initial_eps: float = 1.0
-    """Exploration rate at the start."""
-    exploration_final_eps: float = 0.02
-    """Exploration rate once the exploration fraction is over."""
-    exploration_fraction: float = 0.2
-    """Share of the training over which the exploration rate falls."""
-    net_arch: tuple[int, ...] = (64,)
-    """Hidden layers shared by the two streams."""
-    embedding_dim: int = 32
-    """Size of each embedding, encoding `codes` only."""
-
-
-@dataclass(frozen=True)
-class AnyListenerSettings(DuelingDQNSettings):
-    """Hyperparameters of the dueling DQN for every listener, on MusicRecAnyListener-v0.
-
-    Those of `DuelingDQNSettings` with other defaults (tuned by us: with ``--timesteps 12000``
-    regret for held-out listeners of the embedded catalogue ended the same, so these leave room).
-    """
-
-    timesteps: int = 48_000
-    """Tracks to judge: 480 sessions, of a listener each."""
-    n_envs: int = 64
-    """Sessions at a time."""
-    learning_rate: float = 5e-3
-    """First step size of Adam; it falls linearly to a twentieth."""
-    batch_size: int = 256
-    """Transitions in an update."""
-    gradient_steps: int = 4
-    """Updates after each step of all sessions at the start."""
-    final_gradient_steps: int = 4
-    """To how many they fall linearly."""
-    learning_starts: int = 256
-    """Tracks judged at random before the first update."""
-    exploration_final_eps: float = 0.05
-    """Exploration rate once the exploration fraction is over."""
-    embedding_dim: int = 64
-    """Size of each embedding, encoding `codes` only; see `agents.two_tower.TwoTowerExtractor`."""
-
-
-Agent = Literal["q-learning", "dueling-dqn"]
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """What a run is made of."""
-
-    agent: Agent
-    learner: QLearningSettings | DuelingDQNSettings
-    out: Path
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    """Keyword arguments of the environment but for the encoding, which is the learner's."""
-    timesteps: int | None = None
-    """Overrides the learner's."""
-    seed: int = 0
-    snapshots: int = SNAPSHOTS
-    """Evenly spread, besides one at the start; 0: none at all."""
-    overwrite: bool = False
-    progress_bar: bool = True
-
-    @property
-    def listener(self) -> Listener:
-        """Whom the learner learns to serve, which the kind of its settings says."""
-        return "any" if isinstance(self.learner, AnyListenerSettings) else "one"
-
-    @property
-    def total_timesteps(self) -> int:
-        """Tracks to judge: those of the run or else the learner's."""
-        return self.learner.timesteps if self.timesteps is None else self.timesteps
-
-
 def make_learner(
     settings: QLearningSettings | DuelingDQNSettings, env: Any, *, seed: int
 ) -> QLearning | DuelingDQN:
-    """Return an untrained learner for an environment of MusicRec-v0, or MusicRecAnyListener-v0."""
+    """Return an untrained learner for an environment of the id that its settings are for."""
     common: dict[str, Any] = {
         "gamma": settings.gamma,
         "exploration_initial_eps": settings.exploration_initial_eps,
@@ -210,10 +101,9 @@ def make_learner(
         "net_arch": list(settings.net_arch),
         "optimizer_kwargs": {"fused": True},  # Adam in one call: an update takes a fifth less
     }
-    if settings.encoding == "codes":
-        policy_kwargs["features_extractor_class"] = (
-            TwoTowerExtractor if isinstance(settings, AnyListenerSettings) else CodesExtractor
-        )
+    extractor = _extractor(settings)
+    if extractor is not None:
+        policy_kwargs["features_extractor_class"] = extractor
         policy_kwargs["features_extractor_kwargs"] = {"embedding_dim": settings.embedding_dim}
     return DuelingDQN(
         "MlpPolicy" if settings.dueling else DQNPolicy,
@@ -232,6 +122,15 @@ def make_learner(
         device="cpu",
         **common,
     )
+
+
+def _extractor(settings: DuelingDQNSettings) -> type[BaseFeaturesExtractor] | None:
+    """Return what turns observations into features; None: they are numbers, taken as they are."""
+    if isinstance(settings, SessionDQNSettings):
+        return SessionExtractor if settings.encoding in ("summary", "codes") else None
+    if settings.encoding != "codes":
+        return None
+    return TwoTowerExtractor if isinstance(settings, AnyListenerSettings) else CodesExtractor
 
 
 def gradient_steps(settings: DuelingDQNSettings) -> int | LinearSchedule:
@@ -258,7 +157,7 @@ def train_run(settings: RunSettings) -> dict[str, Any]:
     return run_training(settings, learner, tables, judge, config, mode="begin")
 
 
-def untrained(settings: RunSettings) -> tuple[QLearning | DuelingDQN, Tables | AnyTables]:
+def untrained(settings: RunSettings) -> tuple[QLearning | DuelingDQN, AnySetup]:
     """Return a run's learner with its environment as at the start, and what that is made of.
 
     Raises:
@@ -266,9 +165,9 @@ def untrained(settings: RunSettings) -> tuple[QLearning | DuelingDQN, Tables | A
     """
     # Small networks lose to thread hand-over; one thread also gives the same sums everywhere.
     th.set_num_threads(1)
-    _check_numbers(settings)
+    check_numbers(settings)
     native = make_native(
-        ENVIRONMENTS[settings.listener],
+        settings.env_id,
         settings.learner.n_envs,
         **settings.environment,
         encoding=settings.learner.encoding,
@@ -280,7 +179,7 @@ def untrained(settings: RunSettings) -> tuple[QLearning | DuelingDQN, Tables | A
 def run_training(
     settings: RunSettings,
     learner: QLearning | DuelingDQN,
-    tables: Tables | AnyTables,
+    tables: AnySetup,
     judge: Judge,
     config: Mapping[str, Any],
     *,
@@ -323,7 +222,7 @@ def run_training(
     )
     learner.set_logger(logger)
     if mode == "begin":
-        logger.record("hparams", _hparams(settings), exclude=NOT_REPORTED)
+        logger.record("hparams", _hparams(settings, judge), exclude=NOT_REPORTED)
         logger.record("config", _as_markdown(config), exclude=NOT_REPORTED)
         logger.dump(0)
     started = time.perf_counter()
@@ -345,14 +244,7 @@ def run_training(
     }
     if settings.agent == "q-learning" and isinstance(tables, Tables):
         metrics.update(mixed_states(tables))
-    figure = plotting.learning_curve(
-        f"{settings.agent}: {judge.title}",
-        read_progress(out / PROGRESS),
-        oracle_mean_reward=judge.oracle_mean_reward,
-        random_mean_reward=0.0,  # a fair coin earns a score as often as it pays it
-        session_length=judge.session_length,
-        judged_on=judge.judged_on,
-    )
+    figure = judge.learning_curve(f"{settings.agent}: {judge.title}", read_progress(out / PROGRESS))
     plotting.save(figure, out / LEARNING_CURVE)
     logger.record("learning_curve", Figure(figure, close=True), exclude=NOT_REPORTED)
     logger.dump(learner.num_timesteps)
@@ -386,34 +278,6 @@ def mixed_states(tables: Tables) -> dict[str, float]:
     }
 
 
-def _check_numbers(settings: RunSettings) -> None:
-    """Raise ``ValueError`` for a number that no run can be made with, naming it."""
-    values = {**asdict(settings.learner), "timesteps": settings.total_timesteps}
-    at_least_1 = (
-        "timesteps", "n_envs", "batch_size", "gradient_steps", "final_gradient_steps",
-        "buffer_size", "n_steps", "target_update_interval", "embedding_dim",
-    )  # fmt: skip
-    for name in at_least_1:
-        if values.get(name, 1) < 1:
-            raise ValueError(f"{name} must be at least 1, got {values[name]}")
-    for name in (
-        "learning_rate", "final_learning_rate", "exploration_fraction", "gradient_steps_fraction",
-    ):  # fmt: skip
-        if not 0 < values.get(name, 1) <= 1:
-            raise ValueError(f"{name} must be above 0 and at most 1, got {values[name]}")
-    for name in ("gamma", "exploration_initial_eps", "exploration_final_eps"):
-        if not 0 <= values[name] <= 1:
-            raise ValueError(f"{name} must be from 0 to 1, got {values[name]}")
-    if values.get("learning_starts", 0) < 0:
-        raise ValueError(f"learning_starts must be at least 0, got {values['learning_starts']}")
-    if min(values.get("net_arch", (1,)), default=1) < 1:
-        raise ValueError(f"net_arch must hold sizes of at least 1, got {values['net_arch']}")
-    if not 0 <= settings.seed < 2**32:
-        raise ValueError(f"seed must be from 0 to 2**32 - 1, got {settings.seed}")
-    if settings.snapshots < 0:
-        raise ValueError(f"snapshots must be 0 or more, got {settings.snapshots}")
-
-
 def _prepared(out: Path, *, overwrite: bool) -> Path:
     """Return the run's folder, empty; an existing run goes only where that is wanted."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -437,11 +301,12 @@ def _written_by_a_run(name: str) -> bool:
     return name in own or name.startswith("events.out.tfevents") or unfinished
 
 
-def _config(settings: RunSettings, tables: Tables | AnyTables) -> dict[str, Any]:
+def _config(settings: RunSettings, tables: AnySetup) -> dict[str, Any]:
     environment = {**settings.environment, "encoding": settings.learner.encoding}
     path, catalogue = environment.pop("catalogue", None), tables.catalogue
     return {
         "agent": settings.agent,
+        "env_id": settings.env_id,
         "listener": settings.listener,
         "seed": settings.seed,
         "timesteps": settings.total_timesteps,
@@ -459,15 +324,17 @@ def _config(settings: RunSettings, tables: Tables | AnyTables) -> dict[str, Any]
     }
 
 
-def _preference(tables: Tables | AnyTables) -> str:
-    return str(tables.population if isinstance(tables, AnyTables) else tables.preference)
+def _preference(tables: AnySetup) -> str:
+    if isinstance(tables, AnyTables):
+        return str(tables.population)
+    return str(tables.listener if isinstance(tables, SessionSetup) else tables.preference)
 
 
-def _hparams(settings: RunSettings) -> HParam:
+def _hparams(settings: RunSettings, judge: Judge) -> HParam:
     values: dict[str, Any] = {"agent": settings.agent, "seed": settings.seed}
     for name, value in (asdict(settings.learner) | {"timesteps": settings.total_timesteps}).items():
         values[name] = str(value) if isinstance(value, tuple) else value
-    return HParam(values, dict.fromkeys([*EVAL_TAGS, "rollout/ep_rew_mean"], 0.0))
+    return HParam(values, dict.fromkeys([*judge.tags, "rollout/ep_rew_mean"], 0.0))
 
 
 def _as_markdown(config: Mapping[str, Any]) -> str:

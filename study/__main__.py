@@ -2,7 +2,7 @@
 
 python -m study run                     # all suites, on all cores; again after a kill: goes on
 python -m study run --suites musicrec
-python -m study report                  # docs/results.md and its figures, from the tables alone
+python -m study report    # docs/results.md, docs/planning.md and figures, from the tables alone
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ Suite = Literal[
     "control-ablation",
     "judgements",
     "online",
+    "planning",
 ]
 
 
@@ -57,6 +58,7 @@ class Run:
         "control-ablation",
         "judgements",
         "online",
+        "planning",
     )
     """Which ones, in this order."""
     seeds: int = 10
@@ -90,7 +92,7 @@ class Report:
     tables: Annotated[Path, tyro.conf.arg(metavar="DIR")] = TABLES
     """Folder of the tables."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = RESULTS
-    """Markdown file to write; the figures go beside it."""
+    """Markdown file to write; beside it go figures, and planning.md with its own."""
     resamples: int = 2_000
     """Of the bootstrap."""
 
@@ -185,11 +187,17 @@ def _note_machine(tables: Path) -> None:
 
 def report(arguments: Report) -> int:
     """Write the results; return the exit status."""
-    from study.report import write_report
+    from study.report import write_planning, write_report
     from study.table import TableError
 
+    resamples, planning = arguments.resamples, arguments.out.with_name("planning.md")
     try:
-        written = write_report(arguments.tables, arguments.out, resamples=arguments.resamples)
+        written = write_planning(arguments.tables, planning, resamples=resamples)
+        try:
+            written += write_report(arguments.tables, arguments.out, resamples=resamples)
+        except FileNotFoundError:
+            if not written:
+                raise
     except (TableError, FileNotFoundError) as error:
         print(f"study: {error}", file=sys.stderr)
         return 2

@@ -29,10 +29,10 @@ def regret_curves(panels: Mapping[str, Mapping[str, Curve]], levels: Mapping[str
     names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
     for axes, (catalogue, curves) in zip(all_axes, panels.items(), strict=True):
         for name, curve in curves.items():
-            look = _look(names.index(name))
-            axes.plot(curve.at, 100 * curve.value, label=name, **look)
+            style = look(names.index(name))
+            axes.plot(curve.at, 100 * curve.value, label=name, **style)
             axes.fill_between(
-                curve.at, 100 * curve.low, 100 * curve.high, color=look["color"], alpha=0.15, lw=0
+                curve.at, 100 * curve.low, 100 * curve.high, color=style["color"], alpha=0.15, lw=0
             )
         for i, (name, regret) in enumerate(levels.get(catalogue, {}).items()):
             axes.axhline(100 * regret, color="black", lw=0.8, ls=_STYLES[1 + i % 2], label=name)
@@ -61,10 +61,10 @@ def return_curves(panels: Mapping[str, Mapping[str, Curve]], solved: Mapping[str
     names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
     for axes, (environment, curves) in zip(all_axes, panels.items(), strict=True):
         for name, curve in curves.items():
-            look = _look(names.index(name))
-            axes.plot(curve.at, curve.value, marker=".", label=name, **look)
+            style = look(names.index(name))
+            axes.plot(curve.at, curve.value, marker=".", label=name, **style)
             axes.fill_between(
-                curve.at, curve.low, curve.high, color=look["color"], alpha=0.15, lw=0
+                curve.at, curve.low, curve.high, color=style["color"], alpha=0.15, lw=0
             )
         if environment in solved:
             axes.axhline(solved[environment], color="black", lw=0.8, ls=":")
@@ -119,7 +119,8 @@ def intervals(
     return figure
 
 
-def _look(i: int) -> dict[str, Any]:
+def look(i: int) -> dict[str, Any]:
+    """Return colour and style of the i-th line."""
     n = len(_COLOURS)
     return {"color": _COLOURS[i % n], "ls": _STYLES[i // n % len(_STYLES)], "lw": 1.5}
 

@@ -17,9 +17,11 @@ from study import (
     report_held_out,
     report_judgements,
     report_online,
+    report_planning,
     report_regret,
     report_switches,
 )
+from study.engine import table_of
 from study.intervals import Statistics
 from study.statistics import LEVEL
 from study.table import read_rows
@@ -83,6 +85,30 @@ def write_report(tables: Path, out: Path, *, resamples: int) -> list[Path]:
     ]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(lines), encoding="utf-8")
+    for name, figure in figures.items():
+        plots.save(figure, out.parent / name)
+    return [out, *(out.parent / name for name in figures)]
+
+
+def write_planning(tables: Path, out: Path, *, resamples: int, seeds: int = 10) -> list[Path]:
+    """Write the page on planning and its figures beside it; return what was written.
+
+    Args:
+        tables: folder of the tables; without that of the suite ``planning`` nothing is written.
+        out: Markdown file.
+        resamples: of the bootstrap.
+        seeds: how many a whole study has: what the table lacks of them is named.
+
+    Raises:
+        TableError: if the table cannot be read.
+    """
+    path = table_of("planning", tables)
+    if not path.is_file():
+        return []
+    rows = _largest_budget(read_rows(path))
+    lines, figures = report_planning.planning_page(rows, Statistics(resamples), seeds=seeds)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("\n".join([*lines, *_machine(tables)]), encoding="utf-8")
     for name, figure in figures.items():
         plots.save(figure, out.parent / name)
     return [out, *(out.parent / name for name in figures)]

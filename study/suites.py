@@ -14,7 +14,7 @@ from agents.training import AnyListenerSettings, QLearningSettings
 from bench.listeners import DEEZER, TIDYTUESDAY, drawn_listeners
 from music_env import Preference, default_preference
 from music_env.tables import load_catalogue
-from study import any_listener, control, judgement_learners, judgements, musicrec, online
+from study import any_listener, control, judgement_learners, judgements, musicrec, online, planning
 from study.control import CONTROL, OURS, RANDOM, STOCK
 from study.learners import BASELINES, LEARNERS, SAME_AT_DISCOUNT_0, SWITCHES
 from study.tasks import Row, Task
@@ -53,6 +53,7 @@ _RUN: dict[str, Callable[[Task], dict[str, Any]]] = {
     "control-ablation": control.control,
     "judgements": judgements.cross_validation,
     "online": online.serve,
+    "planning": planning.planning_worth,
 }
 SUITES = tuple(_RUN)
 
@@ -152,6 +153,7 @@ def tasks_of(
         "control-ablation": _control_ablation,
         "judgements": lambda _: _judgements(judged),
         "online": lambda _: _online(judged),
+        "planning": lambda _: planning.planned(),
     }
     tasks = planned[suite](tidytuesday if suite == "any-listener" else deezer)
     made = []
@@ -159,6 +161,8 @@ def tasks_of(
         for learner, case, own_budget, setting in tasks:
             if learner in BASELINES and suite not in _DIFFERENT_BY_SEED and seed > 0:
                 continue  # nothing random is left in it
+            if suite == "planning" and seed >= planning.seeds_of(learner, case, seeds):
+                continue
             size = own_budget if budget is None else budget
             made.append(Task(suite, learner, case, seed, size, setting))
     return made

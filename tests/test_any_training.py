@@ -257,7 +257,7 @@ def test_one_listener_and_any_listener_are_not_compared(
     config = {**loaded.config, "listener": "one"}
     other = agents.Run(loaded.folder, config, loaded.learner, loaded.catalogue)
     with pytest.raises(RunError, match="cannot be compared"):
-        evaluate._evaluate([loaded, other], evaluate.Arguments(runs=(run, run)))
+        evaluate.kind_of([loaded, other])
 
 
 # --- The study ------------------------------------------------------------------------------------

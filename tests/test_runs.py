@@ -20,8 +20,8 @@ from conftest import six_frame
 from rich.console import Console
 
 import agents
-import evaluate
 from agents.runs import RunError, load_run
+from agents.track_report import evaluate_tracks, print_tracks
 from music_env import Catalogue
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -154,9 +154,10 @@ def test_evaluate_prints_a_table_and_the_top_ten(runs: dict[str, Path], tmp_path
 def test_the_tables_fit_a_terminal_of_80_columns(runs: dict[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / "a folder whose name is longer than most"
     shutil.copytree(runs["q-learning"], folder)
-    result = evaluate.evaluate([load_run(folder)], sessions=5, seed=0)
+    run = load_run(folder)
+    result = evaluate_tracks([run], [run.name], sessions=5, seed=0)
     console = Console(width=80, file=io.StringIO(), force_terminal=True)
-    evaluate.print_tables(result, console)
+    print_tracks(result, console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "\u2026" not in text, text  # the sign of a figure cut off
     for heading in ("balanced", "regret", "recall", "nDCG@10", "dance."):
