@@ -109,6 +109,26 @@ def test_errors_say_what_was_wrong(tmp_path: Path, rows: str, like: str, message
         MusicRecLoggedEnv(judgements=3)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("rows", "arguments", "name"),
+    [
+        (ROWS.replace("verdict", "mode"), {"like": "mode"}, "mode"),  # recognised by its name
+        (ROWS, {"like": "verdict", "columns": {"energy": "verdict"}}, "energy"),
+        (ROWS, {"like": "verdict", "columns": {"genre": "verdict"}}, "genres"),
+    ],
+)
+def test_the_answer_is_not_observed(
+    tmp_path: Path, rows: str, arguments: dict[str, Any], name: str
+) -> None:
+    file = tmp_path / "likes.csv"
+    file.write_text(rows)
+    message = (
+        rf"likes\.csv: the column '\w+' is the judgement and would be observed as '{name}' too"
+    )
+    with pytest.raises(CatalogueError, match=message):
+        Judgements.read(file, **arguments)
+
+
 def test_pickles_specs_and_states_go_on_the_same(path: str) -> None:
     arguments: dict[str, Any] = {"judgements": path, "like": "verdict", "session_length": 4}
     env = gym.make(ENV_ID, **arguments)
