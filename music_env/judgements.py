@@ -178,7 +178,9 @@ _READ: dict[tuple[object, ...], Judgements] = {}
 
 
 def load_judgements(
-    judgements: Judgements | str | PathLike[str], columns: Mapping[str, str] | None, like: str
+    judgements: Judgements | str | PathLike[str] | None,
+    columns: Mapping[str, str] | None,
+    like: str,
 ) -> Judgements:
     """Return judgements as they are, or the file read once per process.
 
@@ -186,8 +188,14 @@ def load_judgements(
 
     Raises:
         CatalogueError: see `Judgements.read`.
+        ValueError: there are none.
         TypeError: it is neither.
     """
+    if judgements is None:
+        raise ValueError(
+            "judgements are missing: name a CSV or Parquet file of tracks with a column that says "
+            'which were liked, such as judgements="likes.csv", like="liked"'
+        )
     if isinstance(judgements, Judgements):
         return judgements
     if not isinstance(judgements, str | PathLike):

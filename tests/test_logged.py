@@ -105,6 +105,10 @@ def test_errors_say_what_was_wrong(tmp_path: Path, rows: str, like: str, message
     file.write_text(rows)
     with pytest.raises(CatalogueError, match=r"(?s)bad\.csv.*" + message):
         MusicRecLoggedEnv(judgements=file, like=like)
+    with pytest.raises(ValueError, match="judgements are missing: name a CSV or Parquet file"):
+        gym.make(ENV_ID)
+    with pytest.raises(ValueError, match="judgements are missing"):
+        MusicRecLoggedVectorEnv(2)
     with pytest.raises(TypeError, match="must be a path or Judgements, got int"):
         MusicRecLoggedEnv(judgements=3)  # type: ignore[arg-type]
 
