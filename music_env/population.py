@@ -10,7 +10,7 @@ import hashlib
 import os
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any
 
@@ -94,6 +94,8 @@ class Population:
         listeners: their preferences, (n_listeners,).
         source: where they are from, for reading.
         split: one of `SPLITS`.
+        part_of: the listeners of both splits, where these are a split of a population that was
+            given or read; one that was drawn is drawn for its split.
 
     Raises:
         ValueError: somebody leaves all three terms open, so that there is nothing to like.
@@ -102,6 +104,7 @@ class Population:
     listeners: Listeners
     source: str
     split: str = "all"
+    part_of: Population | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for listener in np.flatnonzero(self.listeners.n_open == len(TERMS))[:1].tolist():
@@ -112,6 +115,16 @@ class Population:
 
     def __len__(self) -> int:
         return len(self.listeners)
+
+    @property
+    def whole(self) -> Population:
+        """The population that this is a split of, or itself."""
+        return self if self.part_of is None else self.part_of
+
+    @property
+    def checksum(self) -> str:
+        """The checksum of the listeners of `whole`, see `Listeners.checksum`."""
+        return self.whole.listeners.checksum
 
     def __str__(self) -> str:
         split = "" if self.split == "all" else f", {self.split} split"
@@ -313,7 +326,7 @@ def in_split(catalogue: Catalogue, population: Population, split: Split) -> Popu
             f"test_share={split.test_share}, population_seed={split.seed}; pass another one of them"
         )
     listeners = population.listeners.take(taken)
-    return replace(population, listeners=listeners, split=split.name)
+    return replace(population, listeners=listeners, split=split.name, part_of=population.whole)
 
 
 _DRAWN: weakref.WeakKeyDictionary[Catalogue, dict[Any, Population]] = weakref.WeakKeyDictionary()
