@@ -154,7 +154,7 @@ class AnyListenerSettings(DuelingDQNSettings):
     exploration_final_eps: float = 0.05
     """Exploration rate once the exploration fraction is over."""
     embedding_dim: int = 64
-    """Size of each embedding, encoding `codes` only; see `agents.two_tower.TwoTowerExtractor`."""
+    """Size of each embedding; see `agents.two_tower.TwoTowerExtractor`."""
 
 
 Agent = Literal["q-learning", "dueling-dqn"]
@@ -214,11 +214,16 @@ def make_learner(
         "net_arch": list(settings.net_arch),
         "optimizer_kwargs": {"fused": True},  # Adam in one call: an update takes a fifth less
     }
-    if settings.encoding == "codes":
-        policy_kwargs["features_extractor_class"] = (
-            TwoTowerExtractor if isinstance(settings, AnyListenerSettings) else CodesExtractor
-        )
-        policy_kwargs["features_extractor_kwargs"] = {"embedding_dim": settings.embedding_dim}
+    embedding: dict[str, Any] = {"embedding_dim": settings.embedding_dim}
+    if isinstance(settings, AnyListenerSettings):
+        if settings.encoding == "one-hot":
+            (encoded,) = env.get_attr("encoded", 0)
+            embedding["vocabulary_sizes"] = [encoded.n_genres, encoded.n_artists]
+        policy_kwargs["features_extractor_class"] = TwoTowerExtractor
+        policy_kwargs["features_extractor_kwargs"] = embedding
+    elif settings.encoding == "codes":
+        policy_kwargs["features_extractor_class"] = CodesExtractor
+        policy_kwargs["features_extractor_kwargs"] = embedding
     return DuelingDQN(
         "MlpPolicy" if settings.dueling else DQNPolicy,
         env=env,
