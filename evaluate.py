@@ -44,6 +44,8 @@ class Arguments:
     """Seed of the sessions or listeners, of random decisions and of ties."""
     catalogue: Path | None = None
     """Where the runs' catalogue lies now, if not where it was when they were trained."""
+    population: Path | None = None
+    """Where the file of the runs' listeners lies now, if they are from one that has moved."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Where to write evaluation.json, evaluation.csv and comparison.png; default: the first run's folder."""  # noqa: E501
     json: bool = False
@@ -78,7 +80,8 @@ def main() -> int:
                     "--sessions and --listeners must be at least 1 and --seed at least 0, got "
                     f"{sessions}, {arguments.listeners} and {arguments.seed}"
                 )
-            runs = [load_run(folder, catalogue=arguments.catalogue) for folder in arguments.runs]
+            where = {"catalogue": arguments.catalogue, "population": arguments.population}
+            runs = [load_run(folder, **where) for folder in arguments.runs]
             out = arguments.out or arguments.runs[0]
             if out.exists() and not out.is_dir():
                 raise RunError(f"--out must be a folder, but {out} is a file")

@@ -88,7 +88,18 @@ class Judged:
 
 
 def held_out_tables(trained_on: AnyTables) -> AnyTables:
-    """Return the same environment's tables with the listeners of the test split."""
+    """Return the same environment's tables with the listeners of the test split.
+
+    Raises:
+        ValueError: if its own listeners are not those of the split ``"train"``: then nobody was
+            held out from them.
+    """
+    split = trained_on.arguments["split"]
+    if split != "train":
+        raise ValueError(
+            f"no listeners are held out from an environment of split {split!r}, so none of them "
+            "can say how a policy serves those it never met: train with split='train'"
+        )
     return AnyTables.build(**{**trained_on.arguments, "split": "test"})
 
 

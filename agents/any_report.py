@@ -49,9 +49,10 @@ def evaluate_any(
         seed: draws them, random decisions, ties and intervals.
 
     Raises:
-        RunError: if the runs do not share catalogue, weights and held-out listeners.
+        RunError: if the runs do not share catalogue, weights and held-out listeners, or one held
+            out nobody.
     """
-    tables = [held_out_tables(run.make_env().unwrapped.tables) for run in runs]  # type: ignore[attr-defined]
+    tables = [_held_out(run) for run in runs]
     first = tables[0]
     for run, other in zip(runs[1:], tables[1:], strict=True):
         for what, mine, theirs in (
@@ -89,6 +90,13 @@ def evaluate_any(
         "n_runs": len(runs),
         "policies": rows,
     }
+
+
+def _held_out(run: Run) -> AnyTables:
+    try:
+        return held_out_tables(run.make_env().unwrapped.tables)  # type: ignore[attr-defined]
+    except ValueError as error:
+        raise RunError(f"{run.folder}: {error}") from error
 
 
 def print_any(result: dict[str, Any], console: Console) -> None:
@@ -140,8 +148,9 @@ def write_any(result: dict[str, Any], out: Path) -> list[str]:
 
 def _split(tables: AnyTables) -> str:
     """Return what decides which listeners are held out."""
-    names = ("population", "population_options", "population_seed", "test_share")
-    return ", ".join(f"{name}={tables.arguments[name]}" for name in names)
+    names = ("population_options", "population_seed", "test_share")
+    given = [f"{name}={tables.arguments[name]}" for name in names]
+    return ", ".join([*given, f"population of checksum {tables.population.checksum[:12]}"])
 
 
 def _cell(found: dict[str, Any], name: str, form: str) -> str:

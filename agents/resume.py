@@ -19,6 +19,7 @@ from agents.runs import (
     RunError,
     env_id_of,
     load_trained_catalogue,
+    load_trained_population,
     read_config,
     read_json,
     versions,
@@ -62,8 +63,8 @@ def resume_run(folder: str | Path, *, progress_bar: bool = True) -> dict[str, An
 
     Raises:
         RunFinishedError: if the run has finished.
-        RunError: if the folder holds no run or no snapshot, or the catalogue or the configuration
-            is not what the run began with.
+        RunError: if the folder holds no run or no snapshot, or the catalogue, the listeners or the
+            configuration are not what the run began with.
         agents.snapshot_file.SnapshotError: if the snapshot is damaged; names the file.
         CatalogueError: if the catalogue cannot be read.
     """
@@ -76,7 +77,7 @@ def resume_run(folder: str | Path, *, progress_bar: bool = True) -> dict[str, An
             "is nothing to resume"
         )
     settings = settings_of(folder, config, progress_bar=progress_bar)
-    load_trained_catalogue(folder, config)
+    load_trained_population(folder, config, load_trained_catalogue(folder, config))
     changed = [
         f"{name} {config['versions'].get(name)} then, {now} now"
         for name, now in versions().items()
@@ -135,11 +136,12 @@ def settings_of(
         name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
     }
     environment = {n: v for n, v in config["environment"].items() if n != "encoding"}
+    files = {n: config[n]["path"] for n in ("catalogue", "population") if n in config}
     return RunSettings(
         agent=config["agent"],
         learner=kind(**hyperparameters),
         out=folder,
-        environment=environment | {"catalogue": config["catalogue"]["path"]},
+        environment=environment | files,
         timesteps=config["timesteps"],
         seed=config["seed"],
         snapshots=config["snapshots"],

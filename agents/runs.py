@@ -32,6 +32,8 @@ from agents.q_learning import QLearning
 from music_env.catalogue import Catalogue, CatalogueError
 from music_env.encoding import ENCODINGS
 from music_env.naming import nearest
+from music_env.population import Population
+from music_env.population_file import read_population
 from music_env.session_observation import SESSION_ENCODINGS
 from music_env.tables import load_catalogue
 
@@ -74,12 +76,15 @@ class Run:
         config: the content of ``config.json``.
         learner: ready for `predict` and ``q_values``.
         catalogue: what it was trained on, checked against the checksum in the configuration.
+        population: the listeners it was trained on and those held out, likewise, where they are
+            from a file.
     """
 
     folder: Path
     config: Mapping[str, Any]
     learner: QLearning | DuelingDQN
     catalogue: Catalogue
+    population: Population | None = None
 
     @property
     def name(self) -> str:
@@ -99,7 +104,10 @@ class Run:
 
     def environment_arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of ``gymnasium.make`` for the environment trained on."""
-        return {**self.config["environment"], "catalogue": self.catalogue}
+        files: dict[str, Any] = {"catalogue": self.catalogue}
+        if self.population is not None:
+            files["population"] = self.population
+        return {**self.config["environment"], **files}
 
     def make_env(self, **changes: Any) -> gym.Env[Any, Any]:
         """Return the scalar environment that the learner was trained on, with some changes."""
@@ -183,6 +191,14 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{folder / CONFIG}: the catalogue's path must be text or null and its checksum text, "
             f"got {catalogue!r}"
         )
+    population = config.get("population", {"path": "", "checksum": ""})
+    if not isinstance(population, dict) or not all(
+        isinstance(population.get(name), str) for name in ("path", "checksum")
+    ):
+        raise RunError(
+            f"{folder / CONFIG}: population must be an object whose path and checksum are text, "
+            f"got {population!r}"
+        )
     if not isinstance(agent, str) or agent not in LEARNERS:
         known = ", ".join(LEARNERS)
         raise RunError(f"{folder / CONFIG}: agent must be one of {known}, got {agent!r}")
@@ -239,22 +255,72 @@ def load_trained_catalogue(
     return loaded
 
 
-def load_run(folder: str | Path, *, catalogue: Catalogue | str | Path | None = None) -> Run:
+def load_trained_population(
+    folder: Path,
+    config: Mapping[str, Any],
+    catalogue: Catalogue,
+    population: str | Path | None = None,
+) -> Population | None:
+    """Load the file of a run's listeners, by default from where its configuration says, and check.
+
+    Returns:
+        All listeners of the file; None where the run's are drawn from its catalogue.
+
+    Raises:
+        RunError: if they are not those that the run was trained on, or not where they were, or the
+            run has none from a file.
+        CatalogueError: if `population` cannot be read.
+    """
+    trained_on = config.get("population")
+    if trained_on is None:
+        if population is not None:
+            raise RunError(
+                f"{folder} was not trained on listeners from a file, but {population} is given: "
+                "leave it out"
+            )
+        return None
+    try:
+        loaded = read_population(str(population or trained_on["path"]), catalogue)
+    except CatalogueError as error:
+        if population is not None:
+            raise
+        raise RunError(
+            f"{folder} was trained on the listeners in {trained_on['path']}, which cannot be read: "
+            f"{error} If that file lies elsewhere now, name it: load_run(folder, population=...), "
+            "evaluate.py --population"
+        ) from error
+    if loaded.checksum != trained_on["checksum"]:
+        raise RunError(
+            f"{folder} was trained on other listeners than {loaded}: theirs have the checksum "
+            f"{trained_on['checksum'][:12]}, these {loaded.checksum[:12]}. Name the file that it "
+            "was trained on, or train again"
+        )
+    return loaded
+
+
+def load_run(
+    folder: str | Path,
+    *,
+    catalogue: Catalogue | str | Path | None = None,
+    population: str | Path | None = None,
+) -> Run:
     """Load a run that ``train.py`` wrote; nothing in it is executed.
 
     Args:
         folder: the run's folder.
         catalogue: the catalogue to use it on; default: the one named in its configuration.
+        population: where the file of its listeners lies now; default: likewise.
 
     Raises:
-        RunError: if the folder holds no run, or the catalogue or the encoding is not what the run
-            was trained with; the message says what differs.
-        CatalogueError: if the catalogue cannot be read.
+        RunError: if the folder holds no run, or the catalogue, the listeners or the encoding are
+            not what the run was trained with; the message says what differs.
+        CatalogueError: if the catalogue or the listeners cannot be read.
     """
     folder = Path(folder)
     config = read_config(folder)
     agent, environment = config["agent"], config["environment"]
     loaded = load_trained_catalogue(folder, config, catalogue)
+    listeners = load_trained_population(folder, config, loaded, population)
     encoding = str(environment["encoding"])
     known = (*ENCODINGS, *SESSION_ENCODINGS) if env_id_of(config) == SESSION else ENCODINGS
     if encoding not in known:
@@ -270,7 +336,7 @@ def load_run(folder: str | Path, *, catalogue: Catalogue | str | Path | None = N
         ) from error
     except ModelFileError as error:
         raise RunError(f"{folder}: {error}") from error
-    run = Run(folder, config, learner, loaded)
+    run = Run(folder, config, learner, loaded, listeners)
     try:
         space = run.make_env().observation_space
     except (TypeError, ValueError) as error:

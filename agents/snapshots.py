@@ -218,11 +218,13 @@ def _states(run: Path) -> list[Path]:
 def snapshot_identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a snapshot belongs to: a run's configuration as its file holds it.
 
-    Left out are the versions, and the path of the catalogue, which may move: it has a checksum.
+    Left out are the versions, and the paths of the catalogue and of the listeners, which may move:
+    they have checksums.
     """
     plain: dict[str, Any] = json.loads(json.dumps(finite(config)))
     plain.pop("versions", None)
-    plain["catalogue"].pop("path", None)
+    for name in ("catalogue", "population"):
+        plain.get(name, {}).pop("path", None)
     return plain
 
 

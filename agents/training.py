@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,8 +104,12 @@ def make_learner(
     }
     extractor = _extractor(settings)
     if extractor is not None:
+        embedding: dict[str, Any] = {"embedding_dim": settings.embedding_dim}
+        if extractor is TwoTowerExtractor and settings.encoding == "one-hot":
+            (encoded,) = env.get_attr("encoded", 0)
+            embedding["vocabulary_sizes"] = [encoded.n_genres, encoded.n_artists]
         policy_kwargs["features_extractor_class"] = extractor
-        policy_kwargs["features_extractor_kwargs"] = {"embedding_dim": settings.embedding_dim}
+        policy_kwargs["features_extractor_kwargs"] = embedding
     return DuelingDQN(
         "MlpPolicy" if settings.dueling else DQNPolicy,
         env=env,
@@ -128,9 +133,9 @@ def _extractor(settings: DuelingDQNSettings) -> type[BaseFeaturesExtractor] | No
     """Return what turns observations into features; None: they are numbers, taken as they are."""
     if isinstance(settings, SessionDQNSettings):
         return SessionExtractor if settings.encoding in ("summary", "codes") else None
-    if settings.encoding != "codes":
-        return None
-    return TwoTowerExtractor if isinstance(settings, AnyListenerSettings) else CodesExtractor
+    if isinstance(settings, AnyListenerSettings):
+        return TwoTowerExtractor
+    return CodesExtractor if settings.encoding == "codes" else None
 
 
 def gradient_steps(settings: DuelingDQNSettings) -> int | LinearSchedule:
@@ -304,7 +309,7 @@ def _written_by_a_run(name: str) -> bool:
 def _config(settings: RunSettings, tables: AnySetup) -> dict[str, Any]:
     environment = {**settings.environment, "encoding": settings.learner.encoding}
     path, catalogue = environment.pop("catalogue", None), tables.catalogue
-    return {
+    config = {
         "agent": settings.agent,
         "env_id": settings.env_id,
         "listener": settings.listener,
@@ -322,6 +327,15 @@ def _config(settings: RunSettings, tables: AnySetup) -> dict[str, Any]:
         },
         "versions": versions(),
     }
+    population = environment.get("population")
+    if isinstance(tables, AnyTables) and isinstance(population, str | PathLike):
+        del environment["population"]
+        config["population"] = {
+            "path": str(Path(population).resolve()),
+            "checksum": tables.population.checksum,
+            "n_listeners": len(tables.population.whole),
+        }
+    return config
 
 
 def _preference(tables: AnySetup) -> str:

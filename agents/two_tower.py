@@ -1,12 +1,13 @@
 """Features of a track beside a listener: shared embeddings, their products, both ends of a range.
 
-For the ``codes`` observations of MusicRecAnyListener-v0, under the heads of `agents.policies`.
+For the observations of MusicRecAnyListener-v0, under the heads of `agents.policies`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import gymnasium as gym
@@ -27,19 +28,20 @@ N_RANGE_COLUMNS = 3
 
 @dataclass(frozen=True)
 class PairColumns:
-    """Where what stands in a ``codes`` observation of a track and a listener.
+    """Where what stands in an observation of a track and a listener.
 
     Attributes:
         n_numbers: the track's numbers; danceability is the first.
         first_listener: the first column of the listener: lowest and highest danceability, and
             whether any will do.
         vocabularies: of each vocabulary its greatest code, the columns of the track's slots (none
-            where no track has such a label) and the listener's column.
+            where no track has such a label) and the listener's column; in ``one-hot`` both have a
+            column for each name.
     """
 
     n_numbers: int
     first_listener: int
-    vocabularies: tuple[tuple[int, slice, int], ...]
+    vocabularies: tuple[tuple[int, slice, int | slice], ...]
 
     @classmethod
     def of(cls, space: gym.Space[Any]) -> PairColumns:
@@ -51,7 +53,7 @@ class PairColumns:
         wrong = (
             "TwoTowerExtractor needs the observation space of MusicRecAnyListener-v0 with encoding "
             "'codes', a one-dimensional Box of numbers, codes, three numbers and a code for each "
-            "vocabulary, "
+            "vocabulary (or with 'one-hot' and vocabulary_sizes), "
         )
         if (
             not isinstance(space, gym.spaces.Box)
@@ -81,6 +83,33 @@ class PairColumns:
             vocabularies.append((bound, slice(first, first + count), first_wanted + place))
         return cls(first_code, first_listener, tuple(vocabularies))
 
+    @classmethod
+    def of_one_hot(cls, space: gym.Space[Any], sizes: Sequence[int]) -> PairColumns:
+        """Place vocabularies of these sizes in the space of encoding ``one-hot``.
+
+        Its bounds are all 1: they do not say where genres end and artists begin.
+
+        Raises:
+            ValueError: if the space is of another encoding, or has no place for them.
+        """
+        n_columns = space.shape[0] if space.shape else 0
+        n_numbers = n_columns - N_RANGE_COLUMNS - 2 * sum(sizes)
+        fits = n_numbers >= 1 and min(sizes, default=0) >= 0
+        if not fits or space != gym.spaces.Box(0, 1, (n_columns,)):
+            raise ValueError(
+                "with vocabulary_sizes TwoTowerExtractor needs the observation space of "
+                "MusicRecAnyListener-v0 with encoding 'one-hot', a Box(0, 1) of numbers, a column "
+                f"for each of {sum(sizes)} names, three numbers and as many columns again, got "
+                f"{space} and vocabulary_sizes {list(sizes)}"
+            )
+        first_listener = n_numbers + sum(sizes)
+        firsts = (n_numbers, first_listener + N_RANGE_COLUMNS)  # of the track, of the listener
+        vocabularies = []
+        for size, before in zip(sizes, accumulate(sizes, initial=0), strict=False):
+            track, listener = (slice(first + before, first + before + size) for first in firsts)
+            vocabularies.append((size, track, listener))
+        return cls(n_numbers, first_listener, tuple(vocabularies))
+
 
 def _first(bounds: list[int], start: int, is_it: Callable[[int], bool]) -> int:
     """Return the first place from `start` on that holds what is looked for, or the end."""
@@ -109,12 +138,17 @@ class TwoTowerExtractor(BaseFeaturesExtractor):
     different names have a cosine of 0 on average, with a standard deviation of 1 / sqrt(dim). Also
     they cost nothing to update, however many artists there are, and are not saved with the weights.
 
+    The features of ``one-hot`` observations are the same as of ``codes``, but that a track has a
+    slot for each name (so that the greatest cosine is 0 at least), and cost more to compute.
+
     Args:
-        observation_space: of MusicRecAnyListener-v0 with encoding ``codes``.
+        observation_space: of MusicRecAnyListener-v0.
         embedding_dim: the size of every embedding.
         embedding_seed: draws them; saved as an argument.
         distance_scales: see `DISTANCE_SCALES`.
         use_towers: hand on the embeddings of both towers too, not only what compares them.
+        vocabulary_sizes: of encoding ``one-hot``: the numbers of genres and of artists; None: the
+            encoding is ``codes``, whose bounds say them.
 
     Raises:
         ValueError: if the space is not of that kind, or the scales are not above 0.
@@ -132,8 +166,13 @@ class TwoTowerExtractor(BaseFeaturesExtractor):
         embedding_seed: int = 0,
         distance_scales: tuple[float, ...] | list[float] = DISTANCE_SCALES,
         use_towers: bool = True,
+        vocabulary_sizes: Sequence[int] | None = None,
     ) -> None:
-        columns = PairColumns.of(observation_space)
+        columns = (
+            PairColumns.of(observation_space)
+            if vocabulary_sizes is None
+            else PairColumns.of_one_hot(observation_space, vocabulary_sizes)
+        )
         if embedding_dim < 1 or not distance_scales or min(distance_scales) <= 0:
             raise ValueError(
                 "embedding_dim must be at least 1 and distance_scales some numbers above 0, got "
@@ -166,14 +205,14 @@ class TwoTowerExtractor(BaseFeaturesExtractor):
         danceability = observations[:, :1]
         wanted = observations[:, first : first + N_RANGE_COLUMNS]
         parts = [danceability, wanted, self._distances(danceability, wanted)]
-        names = observations[:, first + N_RANGE_COLUMNS :]
-        parts.append((names > 0).to(observations.dtype))
-        for i, (_, slots, column) in enumerate(self.both):
-            embedding = getattr(self, f"embedding_{i}")
-            preferred = nn.functional.embedding(observations[:, column].long(), embedding)
-            own = nn.functional.embedding(observations[:, slots].long(), embedding)
-            cosine = th.matmul(own, preferred.unsqueeze(2)).squeeze(2)  # (batch, n_slots)
-            track = own.sum(dim=1)
+        names = [observations[:, columns] > 0 for _, _, columns in self.columns.vocabularies]
+        is_named = [name if name.dim() == 1 else name.any(dim=1) for name in names]
+        parts.append(th.stack(is_named, dim=1).to(observations.dtype))
+        for i, (_, slots, columns) in enumerate(self.both):
+            compare = _compare_codes if isinstance(columns, int) else _compare_one_hot
+            track, preferred, cosine = compare(
+                observations[:, slots], observations[:, columns], getattr(self, f"embedding_{i}")
+            )
             parts += [cosine.amax(dim=1, keepdim=True), track * preferred]
             if self.use_towers:
                 parts += [track, preferred]
@@ -186,6 +225,25 @@ class TwoTowerExtractor(BaseFeaturesExtractor):
         half = self.scales / 2
         distances = (within + half.min()).unsqueeze(2) / half
         return distances.clamp(-1, 1).flatten(1)
+
+
+_Compared = tuple[th.Tensor, th.Tensor, th.Tensor]
+"""The track's summed and the listener's embedding, (batch, dim) each, and their cosines, (batch,
+n_slots); 0 where a slot holds nothing."""
+
+
+def _compare_codes(slots: th.Tensor, code: th.Tensor, embedding: th.Tensor) -> _Compared:
+    """Compare (batch, n_slots) codes with (batch,) codes."""
+    preferred = nn.functional.embedding(code.long(), embedding)
+    own = nn.functional.embedding(slots.long(), embedding)
+    return own.sum(dim=1), preferred, th.matmul(own, preferred.unsqueeze(2)).squeeze(2)
+
+
+def _compare_one_hot(held: th.Tensor, wanted: th.Tensor, embedding: th.Tensor) -> _Compared:
+    """Compare (batch, n_names) ones with (batch, n_names) ones."""
+    vectors = embedding[1:]  # without that of no name
+    preferred = wanted @ vectors
+    return held @ vectors, preferred, held * (preferred @ vectors.T)
 
 
 def sign_vectors(n_codes: int, dim: int, seed: np.random.SeedSequence) -> NDArray[np.float32]:

@@ -124,8 +124,8 @@ class MusicRecAnyListenerVectorEnv(OverAny, SessionVectorEnv):
             )
         if wanted is None:
             return None
-        one = isinstance(wanted, Preference | Mapping | int | np.integer | str)
-        each = [wanted] * self.num_envs if one else list(wanted)
+        several = isinstance(wanted, Iterable) and not isinstance(wanted, Mapping | str)
+        each = list(wanted) if several else [wanted] * self.num_envs
         if len(each) != self.num_envs:
             raise ValueError(
                 f"listener must be one for all or a sequence of num_envs = {self.num_envs}, got "

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from music_env.catalogue import Catalogue
-from music_env.listener import TERMS
+from music_env.listener import TERMS, is_share
 from music_env.listeners import OPEN, Listeners
 from music_env.naming import nearest
 from music_env.order import session_hashes, session_hashes32, session_orders, uniform
@@ -57,7 +57,8 @@ def checked_balance(balance: str | Mapping[str, float]) -> dict[str, float]:
             one; what they leave is drawn uniformly.
 
     Raises:
-        ValueError: for another word, an unknown term, or shares that are none.
+        ValueError: for another word, an unknown term, or shares that are no numbers from 0 to 1,
+            or more than 1 together.
     """
     if isinstance(balance, str):
         words = {"balanced": dict(SHARES), "uniform": dict.fromkeys(TERMS, 0.0)}
@@ -67,19 +68,23 @@ def checked_balance(balance: str | Mapping[str, float]) -> dict[str, float]:
                 f"{balance!r}." + nearest(balance, words)
             )
         return words[balance]
+    if not isinstance(balance, Mapping):
+        raise ValueError(
+            f"balance must be 'balanced', 'uniform' or shares such as {dict(SHARES)}, got "
+            f"{balance!r}"
+        )
     for term in balance:
         if term not in TERMS:
             raise ValueError(
                 f"balance has shares of {', '.join(TERMS)}, got {term!r}."
                 + nearest(str(term), TERMS)
             )
-    shares = {term: float(balance.get(term, 0.0)) for term in TERMS}
-    total = sum(shares.values())
-    if not all(0 <= share <= 1 for share in shares.values()) or total > 1 + 1e-9:
+    if not all(map(is_share, balance.values())) or sum(balance.values()) > 1 + 1e-9:
         raise ValueError(
-            f"the shares of balance must be at least 0 and 1 together at most, got {dict(balance)}"
+            "the shares of balance must be numbers of at least 0 and 1 together at most, got "
+            f"{dict(balance)}"
         )
-    return shares
+    return {term: float(balance.get(term, 0.0)) for term in TERMS}
 
 
 @dataclass(frozen=True, eq=False)

@@ -91,13 +91,15 @@ class Judgements:
             like: the column that says what was liked: 1 or 0, true or false, yes or no.
 
         Raises:
-            CatalogueError: see `Catalogue.read`; there is no column ``like``; or it holds anything
-                else, with the row and the value.
+            CatalogueError: see `Catalogue.read`; there is no column ``like``; it is also taken as
+                something else of the track, so that the observation would hold the answer; or it
+                holds anything else, with the row and the value.
         """
         from music_env.merging import build
         from music_env.reading import read_table
 
         table = read_table(path, catalogue_columns(columns, {_LIKE: like}))
+        _check_unseen(table, like)
         values = _likes(table)
         others = {name: values_ for name, values_ in table.columns.items() if name != _LIKE}
         match = dataclasses.replace(
@@ -114,6 +116,18 @@ class Judgements:
             is_kept[np.array(dropped) - 1] = False
         rows = np.flatnonzero(is_kept)
         return cls(catalogue, values[rows] == 1, _same_songs(catalogue), rows + 1)
+
+
+def _check_unseen(table: Table, like: str) -> None:
+    """Raise `CatalogueError` where the column of judgements is observed as well."""
+    for name, column in table.match.columns.items():
+        if column == like and name != _LIKE:
+            raise CatalogueError(
+                f"{table.source}: the column {like!r} is the judgement and would be observed as "
+                f"{name!r} too: the observation would hold the answer. Take {name!r} from another "
+                f"column (columns={{{name!r}: ...}}), or rename this one in the file if it is no "
+                f"{name}"
+            )
 
 
 def _likes(table: Table) -> NDArray[np.float64]:
@@ -164,7 +178,9 @@ _READ: dict[tuple[object, ...], Judgements] = {}
 
 
 def load_judgements(
-    judgements: Judgements | str | PathLike[str], columns: Mapping[str, str] | None, like: str
+    judgements: Judgements | str | PathLike[str] | None,
+    columns: Mapping[str, str] | None,
+    like: str,
 ) -> Judgements:
     """Return judgements as they are, or the file read once per process.
 
@@ -172,8 +188,14 @@ def load_judgements(
 
     Raises:
         CatalogueError: see `Judgements.read`.
+        ValueError: there are none.
         TypeError: it is neither.
     """
+    if judgements is None:
+        raise ValueError(
+            "judgements are missing: name a CSV or Parquet file of tracks with a column that says "
+            'which were liked, such as judgements="likes.csv", like="liked"'
+        )
     if isinstance(judgements, Judgements):
         return judgements
     if not isinstance(judgements, str | PathLike):

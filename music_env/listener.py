@@ -151,6 +151,12 @@ def score_tracks(
     return Scores(kinds, by_kind, total)
 
 
+def is_share(value: Any) -> bool:
+    """Say whether a value is a number from 0 to 1."""
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return number and bool(0 <= value <= 1)
+
+
 def checked_weights(weights: Sequence[float]) -> tuple[float, ...]:
     """Return the weights of the three terms as float.
 

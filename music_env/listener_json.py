@@ -6,7 +6,8 @@ Every description has ``"model"``, the kind, and what that kind is made of::
     {"model": "weighted", "artists": {"Korn": 1, "Skrillex": -2}, "genres": {"metal": 1},
      "targets": [{"feature": "tempo", "low": 120, "high": 140, "tolerance": 10, "weight": 2}],
      "bias": -1}
-    {"model": "taste", "liked": "liked.csv", "disliked": null, "prior_strength": 10, "bias": 0}
+    {"model": "taste", "liked": "liked.csv", "disliked": null, "columns": {"title": "Song"},
+     "prior_strength": 10, "bias": 0}
     {"model": "noisy", "wrong_button": 0.1, "listener": {"model": ...}}
 """
 
@@ -99,10 +100,17 @@ def _preference(values: dict[str, Any], folder: Path) -> ListenerModel:
     return ThreeWay(Preference(**values), (one, two, three))
 
 
+_TARGET = '{"feature": "tempo", "low": 120, "high": 140}'
+
+
 def _weighted(values: dict[str, Any], folder: Path) -> ListenerModel:
-    targets = []
-    for target in values.pop("targets", ()):
-        known = FeatureTarget.__dataclass_fields__
+    described, targets = values.pop("targets", ()), []
+    if isinstance(described, str) or not isinstance(described, Sequence):
+        raise ValueError(f"targets must be a list such as [{_TARGET}], got {described!r}")
+    known = FeatureTarget.__dataclass_fields__
+    for target in described:
+        if not isinstance(target, Mapping):
+            raise ValueError(f"a target must be an object such as {_TARGET}, got {target!r}")
         for name in target:
             if name not in known:
                 raise ValueError(
@@ -133,6 +141,6 @@ _Make = Callable[[dict[str, Any], Path], ListenerModel]
 _KINDS: Mapping[str, tuple[_Make, Sequence[str], Sequence[str]]] = {
     "preference": (_preference, ("artist", "genre", "danceability", "weights"), ()),
     "weighted": (_weighted, ("artists", "genres", "targets", "bias"), ()),
-    "taste": (_taste, ("liked", "disliked", "prior_strength", "bias"), ("liked",)),
+    "taste": (_taste, ("liked", "disliked", "columns", "prior_strength", "bias"), ("liked",)),
     "noisy": (_noisy, ("listener", "wrong_button"), ("listener", "wrong_button")),
 }

@@ -68,11 +68,11 @@ class FeatureTarget:
     1.18 tolerances from it, towards ``-weight`` far away. The exponential is the Gaussian
     membership function of a fuzzy set. A tolerance of 0 is the wall of MusicRec-v0: ``weight``
     within, ``-weight`` outside. A track whose value is missing earns 0. The key is a circle: 11 is
-    next to 0.
+    next to 0, and a range from 10 to 1 is that of 10, 11, 0 and 1.
 
     Attributes:
         feature: a name of `music_env.formats.FEATURES`, which has the units.
-        low: the lowest value that is liked best.
+        low: the lowest value that is liked best. Of the key, where the range begins.
         high: the highest one; as ``low`` for a single value.
         tolerance: in the feature's unit, at least 0.
         weight: a negative one dislikes what is within the range.
@@ -85,16 +85,18 @@ class FeatureTarget:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.feature not in FEATURES:
+        if not isinstance(self.feature, str) or self.feature not in FEATURES:
             raise ValueError(
                 f"feature must be one of {', '.join(FEATURES)}, got {self.feature!r}."
                 + nearest(str(self.feature), FEATURES)
             )
         for name in ("low", "high", "tolerance", "weight"):
-            _check_finite(f"{name} of the target {self.feature}", getattr(self, name))
-        if self.low > self.high:
+            check_finite(f"{name} of the target {self.feature}", getattr(self, name))
+        across = self.feature == "key" and self.high >= 0 and self.low < _OCTAVE
+        if self.low > self.high and not across:
             raise ValueError(
-                f"low must be at most high, got {self.low} and {self.high} for {self.feature}"
+                f"low must be at most high, got {self.low} and {self.high} for {self.feature} "
+                "(only the key is a circle, of 0 to 11)"
             )
         if self.tolerance < 0:
             raise ValueError(f"tolerance must be at least 0, got {self.tolerance}")
@@ -110,12 +112,11 @@ class FeatureTarget:
                 f"the catalogue has no {self.feature}; it has {', '.join(catalogue.features)}"
             )
         value = catalogue.features[self.feature]
-        distance = np.maximum(np.maximum(self.low - value, value - self.high), 0.0)
-        if self.feature == "key":
-            for turn in (-_OCTAVE, _OCTAVE):
-                moved = value + turn
-                other = np.maximum(np.maximum(self.low - moved, moved - self.high), 0.0)
-                distance = np.minimum(distance, other)
+        high = self.high if self.low <= self.high else self.high + _OCTAVE
+        # A value on a circle stands at each of its turns; the nearest counts.
+        turns = (-_OCTAVE, 0.0, _OCTAVE) if self.feature == "key" else (0.0,)
+        values = np.stack([value + turn for turn in turns])
+        distance = np.maximum(np.maximum(self.low - values, values - high), 0.0).min(axis=0)
         if self.tolerance == 0:
             membership = (distance == 0).astype(np.float64)
         else:
@@ -141,6 +142,10 @@ class WeightedPreference:
         genres: genre -> weight.
         targets: of different features.
         bias: the score of a track of which nothing is named.
+
+    Raises:
+        ValueError: they are not mappings to finite numbers and a sequence of targets, or several
+            targets are for one feature, or there is nothing at all.
     """
 
     artists: Mapping[str, float] = field(default_factory=dict)
@@ -150,9 +155,17 @@ class WeightedPreference:
 
     def __post_init__(self) -> None:
         for kind, weights in (("artist", self.artists), ("genre", self.genres)):
+            if not isinstance(weights, Mapping):
+                raise ValueError(
+                    f"{kind}s must be weights by name such as {{{kind!r}: 1}}, got {weights!r}"
+                )
             for name, weight in weights.items():
-                _check_finite(f"the weight of {kind} {name!r}", weight)
-        _check_finite("bias", self.bias)
+                check_finite(f"the weight of {kind} {name!r}", weight)
+        check_finite("bias", self.bias)
+        if not isinstance(self.targets, Sequence) or not all(
+            isinstance(target, FeatureTarget) for target in self.targets
+        ):
+            raise ValueError(f"targets must be a sequence of FeatureTarget, got {self.targets!r}")
         features = [target.feature for target in self.targets]
         for feature in features:
             if features.count(feature) > 1:
@@ -201,7 +214,7 @@ class NoisyListener:
     wrong_button: float
 
     def __post_init__(self) -> None:
-        _check_finite("wrong_button", self.wrong_button)
+        check_finite("wrong_button", self.wrong_button)
         if not 0 <= self.wrong_button < 1:
             raise ValueError(
                 f"wrong_button must be a probability below 1, got {self.wrong_button!r}"
@@ -284,7 +297,8 @@ def label_sums(labels: Labels, values: NDArray[np.float64]) -> NDArray[np.float6
     return sums
 
 
-def _check_finite(what: str, value: float) -> None:
+def check_finite(what: str, value: float) -> None:
+    """Raise ``ValueError`` for what is no finite number, saying what it should be."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         raise ValueError(f"{what} must be a number, got {value!r}")
     if not math.isfinite(value):

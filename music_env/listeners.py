@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
@@ -101,6 +102,17 @@ class Listeners:
             if self.any_danceability[listener]
             else (float(self.low[listener]), float(self.high[listener])),
         )
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 (hexadecimal) of the arrays, as little-endian bytes behind one another.
+
+        Artists and genres are positions: it belongs to a catalogue.
+        """
+        content = hashlib.sha256()
+        for array in self.arrays().values():
+            content.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
+        return content.hexdigest()
 
     @property
     def n_open(self) -> NDArray[np.int64]:

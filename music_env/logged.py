@@ -63,11 +63,13 @@ class MusicRecLoggedEnv(OverLogged, SessionEnv):
     )
     ```
 
-    - ``judgements``: a path of a CSV or Parquet file (read once per process) or `Judgements`.
+    - ``judgements``: a path of a CSV or Parquet file (read once per process) or `Judgements`;
+      there is no default, and without them ``ValueError``.
     - ``columns``: canonical name -> column of the file, see `Catalogue.read`. A file needs title or
       track id, artist and danceability; the rest is optional.
     - ``like``: the column of judgements, default ``"like"``: 1 or 0, true or false, yes or no.
-      Rows where it is empty are dropped and counted in the report; anything else is an error.
+      Rows where it is empty are dropped and counted in the report; anything else is an error, and
+      so is a column that is also observed.
     - ``encoding``, ``encoding_options``: see `MusicRecEnv`.
     - ``tracks``: indices of judgements; only these are shown (the folds of a cross-validation).
     - ``session_length``: rows in a session, default 100, at most the number of judgements.
@@ -93,7 +95,7 @@ class MusicRecLoggedEnv(OverLogged, SessionEnv):
     def __init__(
         self,
         *,
-        judgements: Judgements | str | PathLike[str],
+        judgements: Judgements | str | PathLike[str] | None = None,
         columns: Mapping[str, str] | None = None,
         like: str = "like",
         encoding: str = "one-hot",

@@ -107,7 +107,7 @@ class OverLogged(OverSessions):
 
 def _build(
     *,
-    judgements: Judgements | str | PathLike[str],
+    judgements: Judgements | str | PathLike[str] | None,
     columns: Mapping[str, str] | None,
     like: str,
     encoding: str,

@@ -40,7 +40,7 @@ class MusicRecLoggedVectorEnv(OverLogged, SessionVectorEnv):
         self,
         num_envs: int = 1,
         *,
-        judgements: Judgements | str | PathLike[str],
+        judgements: Judgements | str | PathLike[str] | None = None,
         max_episode_steps: int | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         columns: Mapping[str, str] | None = None,

@@ -10,7 +10,7 @@ import hashlib
 import os
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from music_env.catalogue import Catalogue
+from music_env.listener import TERMS, is_share
 from music_env.listeners import OPEN, Listeners, Wanted
 from music_env.naming import nearest
 
@@ -54,10 +55,10 @@ class PopulationOptions:
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"population option {name} must be a whole number >= 1: {value!r}")
         for name in ("open_share", "other_share", "min_width", "max_width"):
-            if not 0 <= getattr(self, name) <= 1:
+            value = getattr(self, name)
+            if not is_share(value):
                 raise ValueError(
-                    f"population option {name} must be a number from 0 to 1, "
-                    f"got {getattr(self, name)!r}"
+                    f"population option {name} must be a number from 0 to 1, got {value!r}"
                 )
         if self.open_share == 1:
             raise ValueError("population option open_share must be below 1, got 1: all terms open")
@@ -69,7 +70,12 @@ class PopulationOptions:
 
     @classmethod
     def of(cls, options: Mapping[str, Any] | None) -> PopulationOptions:
-        """Return the options of a mapping; ``ValueError`` for an unknown one."""
+        """Return the options of a mapping; ``ValueError`` for an unknown one, or no mapping."""
+        if not isinstance(options, Mapping | None):
+            raise ValueError(
+                'population_options must be a mapping such as {"n_listeners": 1000}, got '
+                f"{options!r}"
+            )
         known = cls.__dataclass_fields__
         for name in options or {}:
             if name not in known:
@@ -88,14 +94,37 @@ class Population:
         listeners: their preferences, (n_listeners,).
         source: where they are from, for reading.
         split: one of `SPLITS`.
+        part_of: the listeners of both splits, where these are a split of a population that was
+            given or read; one that was drawn is drawn for its split.
+
+    Raises:
+        ValueError: somebody leaves all three terms open, so that there is nothing to like.
     """
 
     listeners: Listeners
     source: str
     split: str = "all"
+    part_of: Population | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for listener in np.flatnonzero(self.listeners.n_open == len(TERMS))[:1].tolist():
+            raise ValueError(
+                f"listener {listener} of the population leaves everything open, expected at least "
+                f"one of {', '.join(TERMS)}; leave the listener out"
+            )
 
     def __len__(self) -> int:
         return len(self.listeners)
+
+    @property
+    def whole(self) -> Population:
+        """The population that this is a split of, or itself."""
+        return self if self.part_of is None else self.part_of
+
+    @property
+    def checksum(self) -> str:
+        """The checksum of the listeners of `whole`, see `Listeners.checksum`."""
+        return self.whole.listeners.checksum
 
     def __str__(self) -> str:
         split = "" if self.split == "all" else f", {self.split} split"
@@ -122,7 +151,7 @@ class Split:
                 f"split must be one of {', '.join(map(repr, SPLITS))}, got {self.name!r}."
                 + nearest(str(self.name), SPLITS)
             )
-        if not 0 <= self.test_share <= 1:
+        if not is_share(self.test_share):
             raise ValueError(f"test_share must be a number from 0 to 1, got {self.test_share!r}")
         whole = isinstance(self.seed, int | np.integer) and not isinstance(self.seed, bool)
         if not whole or self.seed < 0:
@@ -270,8 +299,8 @@ def given_population(
     """Return the listeners with these preferences, or those of them in a split.
 
     Raises:
-        ValueError: for a preference that the catalogue cannot meet, see `Listeners.of`, with its
-            place; or none of them is in the split.
+        ValueError: for a preference that the catalogue cannot meet, see `Listeners.of`, or that
+            leaves everything open, with its place; or none of them is in the split.
         TypeError: for what is no preference.
     """
     wanted = list(preferences)
@@ -297,7 +326,7 @@ def in_split(catalogue: Catalogue, population: Population, split: Split) -> Popu
             f"test_share={split.test_share}, population_seed={split.seed}; pass another one of them"
         )
     listeners = population.listeners.take(taken)
-    return replace(population, listeners=listeners, split=split.name)
+    return replace(population, listeners=listeners, split=split.name, part_of=population.whole)
 
 
 _DRAWN: weakref.WeakKeyDictionary[Catalogue, dict[Any, Population]] = weakref.WeakKeyDictionary()
@@ -322,7 +351,7 @@ def load_population(
     """
     if population is not None and options:
         raise ValueError(
-            f"population_options {dict(options)} are for a population drawn from the catalogue; "
+            f"population_options {options} are for a population drawn from the catalogue; "
             "leave them out, or leave out population"
         )
     if population is None:

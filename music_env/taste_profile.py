@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from music_env.catalogue import Catalogue
 from music_env.labels import Labels
-from music_env.listener_models import Terms, added_up
+from music_env.listener_models import Terms, added_up, check_finite
 
 if TYPE_CHECKING:
     from music_env.track_list import TrackList
@@ -45,12 +45,13 @@ class TasteProfile:
 
     the posterior mean of a multinomial share under a Dirichlet prior whose mean is the catalogue's
     (Gelman et al., "Bayesian Data Analysis", 3rd ed., section 3.4); with equal ``q`` and strength 1
-    it is Laplace's rule of succession. With few liked tracks it stays
-    near the catalogue's share, with none it is equal to it. A track's term is the mean of
-    ``log(theta / q)`` over its own values (0 where it has none), and its score their sum plus
-    ``bias``: the naive Bayes log-odds that the track is one of the listener's rather than any of
-    the catalogue. Where tracks are known that are not liked, their shares (estimated likewise) take
-    the place of ``q`` under the fraction.
+    it is Laplace's rule of succession. With few liked tracks it stays near the catalogue's share;
+    where none of them has a value of the kind (no genre, say), it is equal to it. A list of which
+    no track is found is an error: of whom nothing is known there is no profile. A track's term is
+    the mean of ``log(theta / q)`` over its own values (0 where it has none), and its score their
+    sum plus ``bias``: the naive Bayes log-odds that the track is one of the listener's rather than
+    any of the catalogue. Where tracks are known that are not liked, their shares (estimated
+    likewise) take the place of ``q`` under the fraction.
 
     A track that occurs several times counts once: a history in which one song was played three
     hundred times says no more about other songs than that it is liked.
@@ -58,20 +59,33 @@ class TasteProfile:
     Attributes:
         liked: a path or the entries themselves, see `read_track_list`.
         disliked: likewise; None where nothing is known.
+        columns: of the files: ``track_id``, ``title`` or ``artists`` -> column, where it has a name
+            of its own, see `read_track_list`.
         prior_strength: above 0.
         bias: added to every score; below 0 for a listener who is hard to please.
+
+    Raises:
+        ValueError: a number is none or out of range, or ``columns`` is no mapping of texts.
     """
 
     liked: Tracks
     disliked: Tracks | None = None
+    columns: Mapping[str, str] | None = None
     prior_strength: float = PRIOR_STRENGTH
     bias: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.prior_strength < float("inf"):
+        for name in ("prior_strength", "bias"):
+            check_finite(name, getattr(self, name))
+        if self.prior_strength <= 0:
             raise ValueError(f"prior_strength must be above 0, got {self.prior_strength!r}")
-        if not -float("inf") < self.bias < float("inf"):
-            raise ValueError(f"bias must be a finite number, got {self.bias!r}")
+        if not isinstance(self.columns, Mapping | None) or not all(
+            isinstance(text, str) for pair in (self.columns or {}).items() for text in pair
+        ):
+            raise ValueError(
+                'columns must be a mapping such as {"title": "<its column>"}, got '
+                f"{self.columns!r}"
+            )
 
     def matched(self, catalogue: Catalogue) -> tuple[TrackList, ...]:
         """Return the list of liked tracks, and that of disliked ones if there is one.
@@ -84,7 +98,7 @@ class TasteProfile:
         from music_env.track_list import read_track_list  # which needs pandas
 
         lists = (self.liked,) if self.disliked is None else (self.liked, self.disliked)
-        return tuple(read_track_list(tracks, catalogue) for tracks in lists)
+        return tuple(read_track_list(own, catalogue, columns=self.columns) for own in lists)
 
     def terms(self, catalogue: Catalogue) -> Terms:
         """Return the terms by name, (n_tracks,) float64 each; they add up to the score.

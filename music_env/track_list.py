@@ -127,11 +127,25 @@ def read_track_list(
         source,
     )
     if not found:
+        lines = [row for row in rows if isinstance(row, str)]
         raise CatalogueError(
             f"{result}\nexpected at least one track of the catalogue: a line or row with its id, "
-            "or its title and artist"
+            "or its title and artist" + (_table_hint(lines) if lines else "")
         )
     return result
+
+
+def _table_hint(lines: Sequence[str]) -> str:
+    """Return what to do if lines of text are rows of a table whose header says nothing to us."""
+    delimiter = next((mark for mark in ",;" if all(mark in line for line in lines)), None)
+    if delimiter is None:
+        return ""
+    cells = [cell.strip(" \"'") for cell in lines[0].split(delimiter)]
+    named = [f"'{name}': {cell!r}" for name, cell in zip(_FIELDS[1:], cells, strict=False)]
+    return (
+        f". Every line holds {delimiter!r}: if it is a table with a header, say which of its "
+        f"columns are titles and artists, such as columns={{{', '.join(named)}}}"
+    )
 
 
 _WRONG_ARTIST = "no track of this title is by this artist"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 import subprocess
 import sys
 from typing import Any
@@ -24,6 +25,7 @@ from music_env import (
     MusicRecAnyListenerVectorEnv,
     Preference,
 )
+from music_env.listeners import OPEN
 
 ENV_ID = "MusicRecAnyListener-v0"
 NUM_ENVS = 5
@@ -173,6 +175,37 @@ def test_setting_the_listener(six: Catalogue) -> None:
         assert env.reset()[1] == other.reset()[1]
 
 
+def test_a_session_may_belong_to_somebody_of_whom_nothing_is_known(six: Catalogue) -> None:
+    env = six_env(six)
+    _, info = env.reset(seed=0, options={"listener": {}})
+    assert env.preference == Preference() and info["listener"]["any_danceability"]
+    assert not env.scores.any()
+
+
+def test_the_documented_shares_of_kinds_are_measured(embedded: Catalogue) -> None:
+    text = MusicRecAnyListenerEnv.__doc__ or ""
+    sessions = np.arange(20_000, dtype=np.uint64)
+    keys = np.zeros_like(sessions)
+    for balance in ("balanced", "uniform"):
+        tables = MusicRecAnyListenerEnv(catalogue=embedded, balance=balance).tables
+        listeners = tables.population.listeners.take(tables.drawn_listeners(keys, sessions))
+        kinds = tables.draw(keys, sessions).kinds[listeners.n_open == 0] & 7
+        shares = 100 * np.bincount(kinds.ravel(), minlength=8) / kinds.size
+        row = re.search(rf'\| ``"{balance}"`` *\|(.*)\|', text)
+        assert row is not None
+        stated = [float(cell) for cell in row[1].split("|")]
+        np.testing.assert_allclose(shares, stated, atol=0.051, err_msg=balance)
+        for bit, term in ((4, "artist"), (2, "genre"), (1, "danceability")):
+            # "the genre in 48.7 % (17.1 %)", "artist matches in 10.8 % of the steps (0.2 % when"
+            found = re.search(rf"{term}(?: matches)?\s+in (\S+) %[^(]*\((\S+) %", text)
+            assert found is not None, term
+            share = shares[(np.arange(8) & bit) > 0].sum()
+            assert share == pytest.approx(float(found[1 + (balance == "uniform")]), abs=0.051)
+    chosen = tables.population.listeners.artist
+    frequency = embedded.artists.frequency[chosen[chosen != OPEN]]
+    assert f"one of {embedded.n_tracks / frequency.mean():.0f} steps" in text
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -184,6 +217,7 @@ def test_setting_the_listener(six: Catalogue) -> None:
         ({"listener": -1}, ValueError, "index from 0 to 4.*got -1"),
         ({"listener": "A"}, TypeError, "must be a Preference.*got 'A'"),
         ({"listener": True}, TypeError, "must be a Preference.*got True"),
+        ({"listener": 3.5}, TypeError, "must be a Preference.*got 3.5"),
         ({"mood": 1}, ValueError, r"option 'listener', got \['mood'\]"),
     ],
 )
@@ -222,6 +256,16 @@ def test_a_wrong_listener_changes_nothing(
         ({"balance": "unifrom"}, "balance must be.*Nearest: 'uniform'"),
         ({"balance": {"artists": 0.5}}, "got 'artists'. Nearest: 'artist'"),
         ({"balance": {"artist": 0.6, "genre": 0.5}}, "1 together at most"),
+        ({"balance": {"artist": "x"}}, r"must be numbers of at least 0 .*\{'artist': 'x'\}"),
+        ({"balance": {"artist": float("nan")}}, "must be numbers of at least 0"),
+        ({"balance": 3}, "balance must be 'balanced', 'uniform' or shares such as .*got 3"),
+        ({"population_options": {"open_share": "x"}}, "open_share must be a number.*got 'x'"),
+        ({"population_options": 3}, "population_options must be a mapping such as .*got 3"),
+        ({"test_share": "x"}, "test_share must be a number from 0 to 1, got 'x'"),
+        (
+            {"population": [{"artist": "ILLENIUM"}, {}]},
+            "listener 1 of the population leaves everything open, expected at least one of artist,",
+        ),
         ({"weights": (1, 1)}, "three finite numbers"),
         ({"session_length": 6000}, "from 1 to 5849"),
         ({"population": [{"artist": "Linkin Prak"}]}, "listener 0 of the.*'Linkin Park'"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SIX_LISTENER
+from conftest import SIX_LISTENER, six_frame
 from rich.console import Console
 
 import agents
@@ -27,7 +27,9 @@ from agents.any_evaluation import (
 )
 from agents.any_report import evaluate_any, print_any, write_any
 from agents.judges import HeldOutJudge
+from agents.resume import resume_run
 from agents.runs import RunError
+from agents.snapshots import snapshot_identity
 from agents.training import AnyListenerSettings, DuelingDQNSettings, train_run
 from music_env import Catalogue, MusicRecAnyListenerEnv
 from music_env.listeners import OPEN, Listeners
@@ -168,6 +170,79 @@ def test_a_population_goes_with_any_listener_only(given: dict[str, Any]) -> None
         train.Arguments(agent="dueling-dqn", **given).run_settings()
 
 
+# --- Listeners from a file ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run_of_a_file(six: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a run that was trained in its parent folder on the listeners.csv there."""
+    six_frame().to_csv(tmp_path / "tracks.csv", index=False)
+    rows = [
+        "artist,genre,danceability_low,danceability_high",
+        "A,rock,0.4,0.6",
+        "B,,,",
+        ",pop,,0.5",
+    ]
+    (tmp_path / "listeners.csv").write_text("\n".join([*rows, "C,rock,,", ",,0.6,", "A,pop,,", ""]))
+    monkeypatch.chdir(tmp_path)
+    arguments = train.Arguments(
+        listener="any", catalogue=Path("tracks.csv"), population=Path("listeners.csv"),
+        test_share=0.5, session_length=6, timesteps=64, out=Path("run"), progress_bar=False,
+        any_listener=AnyListenerSettings(buffer_size=64),
+    )  # fmt: skip
+    train_run(arguments.run_settings())
+    monkeypatch.chdir(tmp_path.parent)
+    return tmp_path / "run"
+
+
+def test_the_file_of_a_runs_listeners_is_found_from_anywhere(run_of_a_file: Path) -> None:
+    path = run_of_a_file.parent / "listeners.csv"
+    config = json.loads((run_of_a_file / "config.json").read_text())
+    assert config["population"]["path"] == str(path) and config["population"]["n_listeners"] == 6
+    loaded = agents.load_run(run_of_a_file)
+    tables = loaded.make_env().unwrapped.tables  # type: ignore[attr-defined]
+    sides = [tables.population.listeners, held_out_tables(tables).population.listeners]
+    assert min(map(len, sides)) > 0 and sum(map(len, sides)) == 6
+    assert tables.population.checksum == config["population"]["checksum"]
+
+
+def test_other_listeners_than_those_of_a_run_are_an_error(run_of_a_file: Path) -> None:
+    path = run_of_a_file.parent / "listeners.csv"
+    text = path.read_text()
+    path.write_text(text.replace("0.6,", "0.7,"))
+    with pytest.raises(RunError, match="trained on other listeners than 6 listeners from "):
+        agents.load_run(run_of_a_file)
+    (run_of_a_file / "metrics.json").unlink()  # as if it had been killed
+    with pytest.raises(RunError, match="was trained on other listeners"):
+        resume_run(run_of_a_file, progress_bar=False)
+    path.write_text(text.replace("A,rock", " A , rock "))  # the same ones
+    agents.load_run(run_of_a_file)
+
+
+def test_a_file_of_listeners_that_has_moved_is_named(
+    run_of_a_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run_of_a_file.parent / "listeners.csv"
+    moved = path.rename(path.with_name("moved.csv"))
+    with pytest.raises(RunError, match=r"(?s)cannot be read: .*evaluate\.py --population"):
+        agents.load_run(run_of_a_file)
+    given = ["evaluate.py", str(run_of_a_file), "--population", str(moved), "--listeners", "2"]
+    monkeypatch.setattr("sys.argv", given)
+    assert evaluate.main() == 0
+    assert "1 of 1 listeners from" in capsys.readouterr().out
+    config = json.loads((run_of_a_file / "config.json").read_text())
+    before = snapshot_identity(config)
+    config["population"]["path"] = config["catalogue"]["path"] = "elsewhere"
+    assert snapshot_identity(config) == before
+    config["population"]["checksum"] = "another"
+    assert snapshot_identity(config) != before
+
+
+def test_a_population_given_for_a_run_without_one(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="not trained on listeners from a file, but "):
+        agents.load_run(run, population=tmp_path / "x.csv")
+
+
 # --- Held-out listeners ---------------------------------------------------------------------------
 
 
@@ -218,6 +293,20 @@ def test_held_out_listeners_are_drawn_by_seed_and_never_twice(embedded: Catalogu
     assert _rows(first) == _rows(again) != _rows(other)
     assert not (set(first.artist) & set(trained_on.population.listeners.artist)) - {OPEN}
     assert len(drawn_listeners(tables, 10**6, seed=0)) == len(tables.population)
+
+
+def test_without_a_training_split_nobody_is_held_out(six: Catalogue, run: Path) -> None:
+    tables = six_tables(six, [SIX_LISTENER, {"artist": "B"}])
+    with pytest.raises(ValueError, match="held out from an environment of split 'all'"):
+        held_out_tables(tables)
+    with pytest.raises(ValueError, match="split='train'"):
+        HeldOutJudge(tables)
+    loaded = agents.load_run(run)
+    environment = {**loaded.config["environment"], "split": "test"}
+    config = {**loaded.config, "environment": environment}
+    other = agents.Run(loaded.folder, config, loaded.learner, loaded.catalogue)
+    with pytest.raises(RunError, match="of split 'test'"):
+        evaluate_any([other], ["other"], listeners=2, seed=0)
 
 
 def _rows(listeners: Listeners) -> list[tuple[Any, ...]]:

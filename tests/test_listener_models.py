@@ -83,6 +83,17 @@ def test_soft_targets_by_hand(rich: Catalogue) -> None:
     np.testing.assert_allclose(key, expected, rtol=1e-12)
 
 
+def test_a_range_of_keys_may_go_on_at_zero(rich: Catalogue) -> None:
+    # The keys are 0, 11, 1, 6, none and 10.
+    wall = FeatureTarget("key", 11, 0).term(rich)
+    assert wall.tolist() == [1, 1, -1, -1, 0, -1]
+    soft = FeatureTarget("key", 10, 1, tolerance=1).term(rich)
+    np.testing.assert_allclose(soft, [1, 1, 1, 2 * math.exp(-8) - 1, 0, 1], rtol=1e-12)
+    for feature, low, high in (("tempo", 10, 1), ("key", 12, 1), ("key", 10, -1)):
+        with pytest.raises(ValueError, match=r"low must be at most high.*only the key is a circle"):
+            FeatureTarget(feature, low, high)
+
+
 def test_taste_profile_by_hand(six: Catalogue) -> None:
     # Liked: t0 (artist A, rock, 0.4) and t1 (A and B, pop, 0.6); strength 2 for each of 3 artists.
     model = TasteProfile(["t0", "t1", "t0"], prior_strength=2.0)
@@ -120,6 +131,36 @@ def test_taste_profile_with_disliked_tracks_by_hand(six: Catalogue) -> None:
     assert terms["artist"][4] == pytest.approx(math.log(liked["C"] / disliked["C"]))
     assert terms["genre"][4] == 0  # t4 has none
     assert terms["bias"].tolist() == [-0.5] * 6
+
+
+def test_a_taste_profile_of_nothing_is_an_error(six: Catalogue) -> None:
+    with pytest.raises(CatalogueError, match="0 of 0 rows matched"):
+        TasteProfile([]).scores(six)
+    # Without the kind (t4 has no genre) its shares are the catalogue's.
+    assert not TasteProfile(["t4"]).terms(six)["genre"].any()
+
+
+def test_a_taste_profile_of_a_table_with_names_of_its_own(six: Catalogue, tmp_path: Path) -> None:
+    path = tmp_path / "liked.csv"
+    path.write_text('Song;"Performer"\nZero;A\nFour;C\n')
+    with pytest.raises(CatalogueError) as error:
+        TasteProfile(path).scores(six)
+    hint = "such as columns={'title': 'Song', 'artists': 'Performer'}"
+    assert "Every line holds ';': if it is a table with a header, say which of" in str(error.value)
+    assert str(error.value).endswith(hint)
+    columns = {"title": "Song", "artists": "Performer"}
+    profile = TasteProfile(path, disliked=["t1"], columns=columns)
+    expected = TasteProfile(["t0", "t4"], disliked=["t1"]).scores(six)
+    np.testing.assert_array_equal(profile.scores(six), expected)
+    described = tmp_path / "listener.json"
+    described.write_text(
+        json.dumps({"model": "taste", "liked": "liked.csv", "disliked": ["t1"], "columns": columns})
+    )
+    np.testing.assert_array_equal(load_listener(described).scores(six), expected)
+    # Lines without a delimiter are no table.
+    path.write_text("Zera\nFuor\n")
+    with pytest.raises(CatalogueError, match=r"title and artist$"):
+        TasteProfile(path).scores(six)
 
 
 def test_a_small_sample_stays_near_the_catalogue(embedded: Catalogue) -> None:
@@ -247,6 +288,30 @@ def test_descriptions_make_the_models(six: Catalogue, tmp_path: Path) -> None:
             {"model": "noisy", "wrong_button": 1, "listener": {"model": "weighted", "bias": 1}},
             "below 1",
         ),
+        (
+            {"model": "weighted", "genres": ["metal"]},
+            r"genres must be weights by name such as \{'genre': 1\}, got \['metal'\]",
+        ),
+        ({"model": "weighted", "artists": None}, "artists must be weights by name"),
+        (
+            {"model": "weighted", "targets": {"feature": "tempo"}},
+            r"targets must be a list such as \[\{.*\}\], got \{",
+        ),
+        ({"model": "weighted", "targets": "tempo"}, "targets must be a list"),
+        (
+            {"model": "weighted", "targets": ["tempo"]},
+            "a target must be an object such as .*got 't",
+        ),
+        (
+            {"model": "weighted", "targets": [{"feature": ["key"], "low": 1, "high": 2}]},
+            "feature must be one of",
+        ),
+        (
+            {"model": "taste", "liked": ["t0"], "prior_strength": "a"},
+            "prior_strength must be a number, got 'a'",
+        ),
+        ({"model": "taste", "liked": ["t0"], "bias": "a"}, "bias must be a number, got 'a'"),
+        ({"model": "taste", "liked": ["t0"], "columns": ["a"]}, "columns must be a mapping such"),
     ],
 )
 def test_description_errors(description: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -259,6 +324,10 @@ def test_description_errors(description: dict[str, Any], message: str, tmp_path:
 
 
 def test_other_errors(six: Catalogue, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"artists must be weights by name .*got \['A'\]"):
+        WeightedPreference(artists=["A"])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"a sequence of FeatureTarget, got \('tempo',\)"):
+        WeightedPreference(targets=("tempo",))  # type: ignore[arg-type]
     path = tmp_path / "bad.json"
     path.write_text("{")
     with pytest.raises(ValueError, match=r"bad\.json: no JSON"):

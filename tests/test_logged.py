@@ -105,8 +105,32 @@ def test_errors_say_what_was_wrong(tmp_path: Path, rows: str, like: str, message
     file.write_text(rows)
     with pytest.raises(CatalogueError, match=r"(?s)bad\.csv.*" + message):
         MusicRecLoggedEnv(judgements=file, like=like)
+    with pytest.raises(ValueError, match="judgements are missing: name a CSV or Parquet file"):
+        gym.make(ENV_ID)
+    with pytest.raises(ValueError, match="judgements are missing"):
+        MusicRecLoggedVectorEnv(2)
     with pytest.raises(TypeError, match="must be a path or Judgements, got int"):
         MusicRecLoggedEnv(judgements=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("rows", "arguments", "name"),
+    [
+        (ROWS.replace("verdict", "mode"), {"like": "mode"}, "mode"),  # recognised by its name
+        (ROWS, {"like": "verdict", "columns": {"energy": "verdict"}}, "energy"),
+        (ROWS, {"like": "verdict", "columns": {"genre": "verdict"}}, "genres"),
+    ],
+)
+def test_the_answer_is_not_observed(
+    tmp_path: Path, rows: str, arguments: dict[str, Any], name: str
+) -> None:
+    file = tmp_path / "likes.csv"
+    file.write_text(rows)
+    message = (
+        rf"likes\.csv: the column '\w+' is the judgement and would be observed as '{name}' too"
+    )
+    with pytest.raises(CatalogueError, match=message):
+        Judgements.read(file, **arguments)
 
 
 def test_pickles_specs_and_states_go_on_the_same(path: str) -> None:
