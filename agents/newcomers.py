@@ -121,6 +121,11 @@ class NewcomerPrior:
         artist, genre, danceability = self.terms.levels
         return self.like_probabilities(artist[:, None, None] + genre[:, None] + danceability)
 
+    @cached_property
+    def log_likelihood(self) -> Floats:
+        """(2, 3, 3, 3) float64: log P(dislike) and log P(like), see `likelihood`."""
+        return np.log([1 - self.likelihood, self.likelihood])
+
     def like_probabilities(self, values: NDArray[np.floating]) -> Floats:
         """Return P(like) of values Q(like) - Q(dislike), wrong buttons included."""
         meant = 1 / (1 + np.exp((self.like_above - values.astype(np.float64)) / SOFTNESS))
