@@ -27,8 +27,9 @@ MATCH, MISS, NEUTRAL = 0, 1, 2
 """What a term can be for a track: met, not met, or left open by the listener."""
 
 DANCEABILITY_BINS = 100
-"""Equal-width bins in which tracks are asked for when a range of danceability is met. Tuned by us:
-finer than the ends of any two hypotheses about the range lie apart."""
+"""Equal-width bins in which tracks are asked for when a range of danceability is met. Chosen by us:
+what a bin at the end of a range gets wrong is a hundredth of the scale (see `PolicyTerms.of_range`
+for a range that was stated)."""
 
 _ASKED_OF_BIN = 3  # tracks, as far as there are so many; their mean answer counts
 _ASKED_OF_COMBINATION = 8  # the same for tracks of the same genres

@@ -16,6 +16,8 @@ from study.online import NOISY, NOTHING, REAL, SIMULATED, STATED, cases, serve
 from study.online_rivals import MEET, ORACLE, OURS, POLICIES, Fixed, Newcomer, Tabular, UpperBounds
 from study.tasks import Task
 
+HOW = Statistics(200)
+
 
 def task(learner: str, case: str = SIMULATED + NOTHING, seed: int = 0, presses: int = 6) -> Task:
     return Task("online", learner, case, seed, presses, {})
@@ -116,10 +118,10 @@ def test_upper_bounds_are_those_by_which_linucb_chooses(six: Catalogue) -> None:
     assert learner.next_track() == int(wanted[:, 1].argmax())
 
 
-def rows_of(shares: dict[str, list[float]]) -> list[dict[str, Any]]:
+def rows_of(shares: dict[str, list[float]], seeds: int = 3) -> list[dict[str, Any]]:
     rows = []
     for learner, own in shares.items():
-        for seed in range(2):
+        for seed in range(seeds):
             rows.append(
                 {
                     "suite": "online",
@@ -130,7 +132,7 @@ def rows_of(shares: dict[str, list[float]]) -> list[dict[str, Any]]:
                     "status": "done",
                     **{f"first_{count}": own for count in online.FIRST},
                     "press_ms": 3.0,
-                    **({"agreement": 0.99 + seed / 200} if learner == OURS else {}),
+                    **({"agreement": 0.99 + seed / 400} if learner == OURS else {}),
                 }
             )
     return rows
@@ -146,13 +148,35 @@ def test_the_report_says_whom_ours_is_better_than() -> None:
             ORACLE: [1.0, 1.0, 1.0, 1.0],
         }
     )
-    text = "\n".join(report_online.online_section(rows, Statistics(200)))
-    assert "| policy-online | 8 | 65.0 % [" in text
-    assert "| linucb | 4 | 90.0 % [" in text
+    text = "\n".join(report_online.online_section(rows, HOW))
+    assert "| policy-online | 12 | 65.0 % [" in text
+    assert "| linucb | 6 | 90.0 % [" in text
     assert "Of the first 20, policy-online is better than q-learning (+40.0 [" in text
     assert "not told apart from random (+0.0 [" in text
     assert "worse than linucb (-35.0 [" in text
-    assert "99.0 to 99.5 % of the pairs" in text
+    assert f"- {SIMULATED + NOTHING}: 99.0 to 99.5 %" in text
+    # Of two seeds nothing is told apart.
+    text = "\n".join(report_online.online_section(rows_of({OURS: [0.5], "random": [0.1]}, 2), HOW))
+    assert "| policy-online | 2 | 50.0 % |" in text
+    assert "Of the first 20, policy-online is of too few seeds for an interval: random (+40.0)" in (
+        text
+    )
+
+
+def test_agreement_is_given_for_each_case() -> None:
+    rows = rows_of({OURS: [0.5]})
+    real = [{**row, "case": REAL, "agreement": 0.9} for row in rows]
+    text = "\n".join(report_online.online_section([*rows, *real], HOW))
+    assert f"- {SIMULATED + NOTHING}: 99.0 to 99.5 %" in text
+    assert f"- {REAL}: 90.0 to 90.0 %" in text
+
+
+def test_a_share_of_none_has_an_interval_and_the_oracle_is_exact() -> None:
+    rows = rows_of({"linucb": [0.0] * 20, ORACLE: [1.0] * 20})
+    text = "\n".join(report_online.online_section(rows, HOW))
+    # 1 - 0.025 ** (1 / 60), as for no event in 60 trials
+    assert f"| linucb | 60 | 0.0 % [0.0, {100 * (1 - 0.025 ** (1 / 60)):.1f}] |" in text
+    assert "| oracle | 60 | 100.0 % [100.0, 100.0] |" in text
 
 
 def test_all_recommenders_have_a_place_in_the_report() -> None:
