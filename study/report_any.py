@@ -137,7 +137,7 @@ def _missed(rows: Sequence[Row], group: str, figure: str, sign: int, bound: floa
         return ""
     worst = min(short, key=lambda value: sign * value)
     name = figure.replace("_", " ")
-    return f"{name} of {group} in {len(short)} of {len(known)} runs (worst {number(worst)})"
+    return f"{name} of {group} in {len(short)} of {len(known)} runs (worst {number(worst, 4)})"
 
 
 def _conclusion(rows: Sequence[Row]) -> str:
