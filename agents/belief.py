@@ -5,11 +5,12 @@ artist, a genre, a range of danceability, each possibly open. Which one is unkno
 stated of it. The belief is the posterior over all of them, exact but for the ranges (some of the
 population's) and for what `agents.policy_terms` loses; there are no particles that could die out.
 It stays small because artists of whom nothing was judged yet differ in the prior alone, so that one
-table serves all of them.
+table serves all of them, and `MAX_ARTISTS` others have one of their own.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,12 @@ from agents.policy_terms import MATCH, MISS, NEUTRAL, PolicyTerms
 from music_env.listeners import OPEN, Listeners
 
 Floats = NDArray[np.float64]
+
+MAX_ARTISTS = 128
+"""Artists of whom something was judged that are kept apart: room and time of a press grow with
+them. Beyond that, those with the fewest likes, and of these the one that was judged longest ago,
+counts again as one of whom nothing was judged. Little is lost: that an artist was disliked takes
+from it no more than the small probability that any artist has."""
 
 
 class Belief:
@@ -53,6 +60,8 @@ class Belief:
         # that for those of an artist of whom something was judged.
         self._other = np.zeros_like(self._open)
         self._seen: dict[int, Floats] = {}
+        self._standing: dict[int, tuple[int, int]] = {}  # of these: likes, last judgement's number
+        self._n_judged = 0
         self._posterior: _Posterior | None = None
 
     def absorb(self, track: int, liked: bool) -> None:
@@ -62,15 +71,30 @@ class Belief:
         genre = np.append(np.where(met, MATCH, MISS), NEUTRAL)
         met = terms.range_met[terms.bin_of[track]]
         danceability = np.append(np.where(met, MATCH, MISS), NEUTRAL)
-        like = self._prior.likelihood[:, genre[:, None], danceability]
-        gain = np.log(like if liked else 1 - like)  # (3, n_genres + 1, n_ranges + 1)
+        # (3, n_genres + 1, n_ranges + 1)
+        gain = self._prior.log_likelihood[int(liked)][:, genre[:, None], danceability]
         self._open += gain[NEUTRAL]
         self._other += gain[MISS]
         artists = self._prior.artists_of(np.array([track]))[1]
         for artist in artists[self._artist[artists] > 0].tolist():
             before = self._seen.get(artist, 0.0)
             self._seen[artist] = before + gain[MATCH] - gain[MISS]
+            likes = self._standing.get(artist, (0, 0))[0] + liked
+            self._standing[artist] = likes, self._n_judged
+        self._n_judged += 1
+        while len(self._seen) > MAX_ARTISTS:
+            least = min(self._standing, key=self._standing.__getitem__)
+            del self._seen[least], self._standing[least]
         self._posterior = None
+
+    def copy(self) -> Belief:
+        """Return an equal belief, which learns on its own from here on."""
+        other = copy.copy(self)
+        other._open, other._other = self._open.copy(), self._other.copy()
+        other._seen = dict(self._seen)  # its arrays are never written to
+        other._standing = dict(self._standing)
+        other._posterior = None
+        return other
 
     def like_probabilities(self, tracks: NDArray[np.int64]) -> Floats:
         """Return (n,) float64: the probability that each of (n,) tracks is liked."""
@@ -92,29 +116,29 @@ class Belief:
         seen = np.array(list(self._seen), dtype=np.int64)
         other = self._other + self._log_ranges
         own = np.array(list(self._seen.values())).reshape(len(seen), *other.shape)
+        own += other
         with np.errstate(divide="ignore"):
-            own = (
-                own
-                + other
-                + np.log(self._artist[seen, None] * self._genres.of_artists(seen))[:, :, None]
-            )
+            own += np.log(self._artist[seen, None] * self._genres.of_artists(seen))[:, :, None]
         unseen = self._artist.copy()
         unseen[seen] = 0
         # A common factor, so that long histories do not vanish; only what counts has a say in it.
         counted = other.max() if unseen.any() else -np.inf
         peak = max(self._open.max(), counted, own.max(initial=-np.inf))
+        own -= peak
         with np.errstate(over="ignore"):
-            left_open, other, own = (np.exp(x - peak) for x in (self._open, other, own))
+            left_open, other = np.exp(self._open - peak), np.exp(other - peak)
+            np.exp(own, out=own)
         if not unseen.any():
             other = np.zeros_like(other)
         genre_of_unseen = self._genres.of_all(unseen)
         total = left_open.sum() + (genre_of_unseen @ other).sum() + own.sum()
+        own /= total
         return _Posterior(
             self._prior,
             left_open / total,
             other / total,
             seen,
-            own / total,
+            own,
             unseen,
             self._genres,
             genre_of_unseen,
@@ -173,7 +197,7 @@ class _Posterior:
     genres: _Genres
     genre_of_unseen: Floats  # (genres,) probability of each, with an unseen artist
 
-    @property
+    @cached_property
     def _missed(self) -> Floats:
         """(genres, ranges): an artist is preferred, and it is none of the track's."""
         return np.asarray(self.genre_of_unseen[:, None] * self.other + self.own.sum(axis=0))
@@ -188,14 +212,27 @@ class _Posterior:
         return np.asarray(missed + terms.genre_met @ (kinds[MATCH, :-1] - kinds[MISS, :-1]))
 
     @cached_property
-    def _gains(self) -> tuple[Floats, Floats]:
-        """What an artist adds to P(like) if it is the preferred one, see `_by_kind`.
+    def _artist_gain(self) -> Floats:
+        """(3, 3) what a preferred artist adds to P(like), by what the other terms are."""
+        return np.asarray(self.prior.likelihood[MATCH] - self.prior.likelihood[MISS])
 
-        Of an unseen one, still to be weighed by genre; (n_seen, ...) of the seen ones.
-        """
-        gain = self.prior.likelihood[MATCH] - self.prior.likelihood[MISS]
-        terms = self.prior.terms
-        return _by_kind(terms, self.other, gain), _by_kind(terms, self.own, gain)
+    @cached_property
+    def _unseen_gain(self) -> Floats:
+        """What an unseen artist adds, see `_by_kind`; still to be weighed by genre."""
+        return _by_kind(self.prior.terms, self.other, self._artist_gain)
+
+    @cached_property
+    def _all_seen_gains(self) -> Floats:
+        """(n_seen, ...): the same of each seen artist, weighed."""
+        return _by_kind(self.prior.terms, self.own, self._artist_gain)
+
+    def _seen_gains(self, places: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
+        """Return gains of at least some seen artists, and the row of each of ``places`` in them."""
+        few = np.unique(places)
+        if 4 * len(few) > len(self.seen):
+            return self._all_seen_gains, places
+        own = _by_kind(self.prior.terms, self.own[few], self._artist_gain)
+        return own, np.searchsorted(few, places)
 
     @cached_property
     def _place(self) -> NDArray[np.int64]:
@@ -211,17 +248,17 @@ class _Posterior:
         row, artist = self.prior.artists_of(tracks)
         place = self._place[artist]
         genres = np.arange(terms.n_genres + 1)
-        unseen_gain, seen_gain = self._gains
 
         pairs = np.flatnonzero((place < 0) & (self.unseen[artist] > 0))
         kind, danceability = self._kinds(tracks[row[pairs]])
-        gain = unseen_gain[kind, genres, danceability] * self.genres.of_artists(artist[pairs])
+        gain = self._unseen_gain[kind, genres, danceability] * self.genres.of_artists(artist[pairs])
         gain *= self.unseen[artist[pairs], None]
         like += np.bincount(row[pairs], weights=gain.sum(axis=1), minlength=len(tracks))
 
         pairs = np.flatnonzero(place >= 0)
         kind, danceability = self._kinds(tracks[row[pairs]])
-        gain = seen_gain[place[pairs, None], kind, genres, danceability]
+        gains, at = self._seen_gains(place[pairs])
+        gain = gains[at[:, None], kind, genres, danceability]
         like += np.bincount(row[pairs], weights=gain.sum(axis=1), minlength=len(tracks))
         return like
 

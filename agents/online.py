@@ -20,13 +20,14 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from agents.newcomers import NewcomerPrior
-from agents.online_listener import SNAPSHOT_VERSION, OnlineListener
+from agents.online_listener import OnlineListener
 from agents.personal_model import TrackKernel
 from agents.values import Learner
 from music_env.catalogue import Catalogue
 from music_env.listeners import Listeners, Wanted, as_preference
 from music_env.pairs import PairEncoded
 from music_env.population import Population
+from music_env.songs import same_songs
 
 
 class OnlineRecommender:
@@ -38,6 +39,10 @@ class OnlineRecommender:
         encoded: the encoding of pairs that the policy was trained on.
         population: the listeners that it was trained on; newcomers are taken to be like them.
         seed: of what is drawn while the policy is asked about terms.
+
+    Attributes:
+        song_of: (n_tracks,) int64: the number of each track's song, see
+            `music_env.songs.same_songs`; none is recommended twice to the same person.
 
     Raises:
         ValueError: the policy does not tell the terms of a preference apart.
@@ -56,6 +61,7 @@ class OnlineRecommender:
         listeners = population.listeners if isinstance(population, Population) else population
         self.prior = NewcomerPrior.of(policy, catalogue, encoded, listeners, seed=seed)
         self.kernel = TrackKernel(catalogue)
+        self.song_of = same_songs(catalogue)
 
     @classmethod
     def of_env(cls, policy: Learner, env: Any, *, seed: int = 0) -> OnlineRecommender:
@@ -83,30 +89,21 @@ class OnlineRecommender:
             unknown: the terms that are left out in it since the person did not speak of them;
                 those that are left out and not unknown do not matter to the person. Default: all
                 that are left out.
-            seed: of what is drawn for this listener.
+            seed: of what is drawn for this listener, a whole number of at least 0.
 
         Raises:
-            ValueError: the catalogue has no such artist or genre; or an unknown term is stated.
+            ValueError: the catalogue has no such artist or genre; an unknown term is stated; or
+                the seed is none.
         """
         return OnlineListener(self, as_preference(stated or {}), unknown, seed)
 
     def restore(self, snapshot: Mapping[str, Any]) -> OnlineListener:
         """Return the listener of a snapshot, by the same policy the same bit for bit from then on.
 
+        By another policy, the presses are understood as that one understands them; how far a policy
+        is trusted is as it was. Snapshots of version 1, which do not say that, are read as well.
+
         Raises:
             ValueError: the snapshot is damaged, or of another version or another catalogue.
         """
-        if snapshot.get("version") != SNAPSHOT_VERSION:
-            raise ValueError(
-                f"a listener's snapshot must be of version {SNAPSHOT_VERSION}, got "
-                f"{snapshot.get('version')!r}"
-            )
-        if snapshot.get("catalogue") != self.catalogue.checksum:
-            raise ValueError(
-                "the snapshot is of a listener of another catalogue (checksum "
-                f"{snapshot.get('catalogue')}, here {self.catalogue.checksum})"
-            )
-        try:
-            return OnlineListener.of_snapshot(self, snapshot)
-        except (AttributeError, IndexError, KeyError, TypeError) as error:
-            raise ValueError(f"not a whole snapshot of a listener: {error!r}") from error
+        return OnlineListener.of_snapshot(self, snapshot)

@@ -27,8 +27,9 @@ MATCH, MISS, NEUTRAL = 0, 1, 2
 """What a term can be for a track: met, not met, or left open by the listener."""
 
 DANCEABILITY_BINS = 100
-"""Equal-width bins in which tracks are asked for when a range of danceability is met. Tuned by us:
-finer than the ends of any two hypotheses about the range lie apart."""
+"""Equal-width bins in which tracks are asked for when a range of danceability is met. Chosen by us:
+what a bin at the end of a range gets wrong is a hundredth of the scale (see `PolicyTerms.of_range`
+for a range that was stated)."""
 
 _ASKED_OF_BIN = 3  # tracks, as far as there are so many; their mean answer counts
 _ASKED_OF_COMBINATION = 8  # the same for tracks of the same genres
@@ -43,7 +44,8 @@ class PolicyTerms:
         genres_of: (n_tracks,) int64: each track's combination of genres.
         genre_met: (n_combinations, n_genres) bool: the policy says that a track of this
             combination meets a preference for this genre.
-        bin_of: (n_tracks,) int64: each track's bin of danceability.
+        bin_of: (n_tracks,) int64: each track's bin of danceability; of `of_range`, 1 where the
+            range is met and 0 where it is not.
         low: (n_ranges,) float64: the ranges of danceability that were asked about.
         high: (n_ranges,) float64: their upper ends.
         range_met: (n_bins, n_ranges) bool: the same for a bin and a range.
@@ -86,9 +88,7 @@ class PolicyTerms:
         combination, n_combinations = _combinations(catalogue.genres)
         genre_values = asked.genres(combination, n_combinations)
         genre_met = _met(genre_values)
-        bins = np.minimum(
-            (catalogue.danceability * DANCEABILITY_BINS).astype(np.int64), DANCEABILITY_BINS - 1
-        )
+        bins = _bins(catalogue.danceability)
         range_values = asked.ranges(bins, *ranges)
         range_met = _met(range_values)
         artist_values = asked.artists()
@@ -128,11 +128,25 @@ class PolicyTerms:
         *,
         seed: int = 0,
     ) -> PolicyTerms:
-        """Return the same for one range of danceability alone, after asking the policy about it."""
+        """Return the same for one range of danceability alone, after asking the policy about it.
+
+        Near the ends of the range it is asked about every track, as a bin there has tracks within
+        the range and beyond it; elsewhere about some of each bin.
+        """
         low, high = (np.array([end], dtype=np.float64) for end in ends)
         asked = _Asked(policy, catalogue, encoded, np.random.default_rng(seed))
-        met = _met(asked.ranges(self.bin_of, low, high))
-        return replace(self, low=read_only(low), high=read_only(high), range_met=read_only(met))
+        bins = _bins(catalogue.danceability)
+        met = _met(asked.ranges(bins, low, high))[bins, 0]
+        distance = np.abs(bins[:, None] - _bins(np.array(ends)))
+        near = np.flatnonzero(distance.min(axis=1) <= 1)
+        met[near] = _met(asked.one_range(near, *ends))
+        return replace(
+            self,
+            bin_of=read_only(met.astype(np.int64)),
+            low=read_only(low),
+            high=read_only(high),
+            range_met=read_only(np.array([[False], [True]])),
+        )
 
     @property
     def n_genres(self) -> int:
@@ -209,6 +223,10 @@ class _Asked:
             tracks, of, DANCEABILITY_BINS, len(low), lambda r: {"low": low[r], "high": high[r]}
         )
 
+    def one_range(self, tracks: NDArray[np.int64], low: float, high: float) -> NDArray[np.float64]:
+        """(n,): the value of each of (n,) tracks for a listener of this range."""
+        return self._values(tracks, low=np.full(len(tracks), low), high=np.full(len(tracks), high))
+
     def artists(self) -> NDArray[np.float64]:
         """(2,): mean value of a track for a listener of its artist, and of another one."""
         frequency = self.catalogue.artists.frequency
@@ -255,6 +273,12 @@ class _Asked:
 
 def _met(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.nan_to_num(values, nan=-1.0) > 0
+
+
+def _bins(danceability: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the bin of each value of danceability."""
+    bins = (danceability * DANCEABILITY_BINS).astype(np.int64)
+    return np.asarray(np.minimum(bins, DANCEABILITY_BINS - 1))
 
 
 def _combinations(labels: Labels) -> tuple[NDArray[np.int64], int]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from music_env.catalogue import Catalogue, CatalogueError, row_list
 from music_env.formats import catalogue_columns
-from music_env.labels import read_only
+from music_env.songs import same_songs
 
 if TYPE_CHECKING:
     from music_env.merging import Table
@@ -37,8 +37,7 @@ class Judgements:
             judged twice is there twice, so ``track_id`` may repeat here.
         liked: (n_judgements,) bool, read-only.
         groups: (n_judgements,) int64, read-only: judgements of the same song have the same number,
-            counted from 0 in order of appearance. Songs are the same where id, or title and
-            artists (whatever the case), are. Cross-validation has to keep them on one side.
+            see `music_env.songs.same_songs`. Cross-validation has to keep them on one side.
         rows: (n_judgements,) int64, read-only: the row in the table, data rows from 1.
     """
 
@@ -115,7 +114,7 @@ class Judgements:
         for dropped in catalogue.report.dropped.values():
             is_kept[np.array(dropped) - 1] = False
         rows = np.flatnonzero(is_kept)
-        return cls(catalogue, values[rows] == 1, _same_songs(catalogue), rows + 1)
+        return cls(catalogue, values[rows] == 1, same_songs(catalogue), rows + 1)
 
 
 def _check_unseen(table: Table, like: str) -> None:
@@ -148,30 +147,6 @@ def _likes(table: Table) -> NDArray[np.float64]:
     if np.isnan(values).all():
         raise CatalogueError(f"{table.where(_LIKE)} is empty, expected 1 or 0 for each judgement")
     return values
-
-
-def _same_songs(catalogue: Catalogue) -> NDArray[np.int64]:
-    """(n_tracks,) the group of each row: rows that share an id, or title and artists."""
-    ids = np.unique(catalogue.track_id.astype(str), return_inverse=True)[1]
-    names: dict[tuple[str, ...], int] = {}
-    song = np.empty(catalogue.n_tracks, dtype=np.int64)
-    for i, title in enumerate(catalogue.title.tolist()):
-        artists = sorted(artist.casefold() for artist in catalogue.artists.of(i))
-        # Without a title only the id tells songs apart.
-        key = (title.strip().casefold(), *artists) if title.strip() else ("", str(ids[i]))
-        song[i] = names.setdefault(key, len(names))
-    group = np.arange(catalogue.n_tracks)
-    while True:  # each row takes the least number among those that share anything with it
-        before = group
-        for key_of in (ids, song):
-            least = np.full(int(key_of.max()) + 1, catalogue.n_tracks)
-            np.minimum.at(least, key_of, group)
-            group = least[key_of]
-        if (group == before).all():
-            break
-    _, first, number = np.unique(group, return_index=True, return_inverse=True)
-    order = np.argsort(np.argsort(first))
-    return read_only(order[number].astype(np.int64))
 
 
 _READ: dict[tuple[object, ...], Judgements] = {}

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agents.any_evaluation import (
     FIGURES,
@@ -17,6 +18,7 @@ from agents.any_evaluation import (
     pair_baselines,
     pair_policy,
 )
+from agents.evaluation import TOP_K
 from agents.runs import ENVIRONMENTS
 from agents.training import AnyListenerSettings, make_learner
 from agents.vec_env import GymVecEnv, make_native
@@ -38,9 +40,10 @@ def held_out_listeners(task: Task) -> dict[str, Any]:
     all that is random in training. A baseline is judged by the same listeners.
 
     Returns:
-        ``n_tracks``; for each of `GROUPS` the number of listeners and the mean of each figure over
-        them; ``milliseconds`` of ranking all tracks for a listener; for a learner
-        ``train_seconds`` (processor time), ``train_wall_seconds`` and ``updates``.
+        ``n_tracks``; for each of `GROUPS` the number of listeners, of those who like any track
+        (``ranked``: others have no ranking to judge), and the mean of each figure over them;
+        ``milliseconds`` of ranking all tracks for a listener; for a learner ``train_seconds``
+        (processor time), ``train_wall_seconds`` and ``updates``.
     """
     settings = AnyListenerSettings(timesteps=task.budget)
     env = make_native(
@@ -71,12 +74,17 @@ def held_out_listeners(task: Task) -> dict[str, Any]:
     measured["milliseconds"] = round(judged.milliseconds, 2)
     measured["groups"] = {
         group: {
-            "listeners": int(np.sum(np.isfinite(judged.group(group)[FIGURES[0]]))),
+            "listeners": _counted(judged.group(group)[FIGURES[0]]),
+            "ranked": _counted(judged.group(group)[f"ndcg_at_{TOP_K}"]),
             **{name: _rounded(mean) for name, mean in judged.means(group).items()},
         }
         for group in GROUPS
     }
     return measured
+
+
+def _counted(figures: NDArray[np.float64]) -> int:
+    return int(np.isfinite(figures).sum())
 
 
 def _rounded(mean: float) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import gymnasium as gym
@@ -19,13 +20,14 @@ from agents.training import QLearningSettings
 from agents.vec_env import GymVecEnv, make_native
 from music_env import Action, Catalogue
 from music_env.encoding import encode
+from music_env.songs import same_songs
 
 OURS, FROZEN = "policy-online", "policy-frozen"
 POLICIES = (OURS, FROZEN)
 """They start from the policy for every listener; only the first learns from presses."""
 
 ORACLE = "oracle"
-"""Knows what is liked: the most that any recommender can reach."""
+"""Knows what is liked: the most that any recommender can reach, of each song one track."""
 
 
 class Recommending(Protocol):
@@ -39,18 +41,24 @@ class Recommending(Protocol):
 
 
 class _Shown:
-    """Tracks in the order of a value, each once."""
+    """Tracks in the order of a value, each song once."""
 
-    def __init__(self, n_tracks: int, seed: int) -> None:
+    def __init__(self, catalogue: Catalogue, seed: int) -> None:
         self._generator = np.random.default_rng(seed)
-        self._is_new = np.ones(n_tracks, dtype=np.bool_)
+        self._song_of = _songs_of(catalogue)
+        self._is_new = np.ones(catalogue.n_tracks, dtype=np.bool_)
 
     def best(self, values: NDArray[np.float64]) -> int:
-        """Return a new track of the greatest value, any of equal ones, which is then shown."""
+        """Return a new track of the greatest value, any of equal ones; its song is then shown."""
         values = np.where(self._is_new, values, -np.inf)
         track = int(self._generator.choice(np.flatnonzero(values == values.max())))
-        self._is_new[track] = False
+        self._is_new[self._song_of == self._song_of[track]] = False
         return track
+
+
+@lru_cache(maxsize=2)
+def _songs_of(catalogue: Catalogue) -> NDArray[np.int64]:
+    return same_songs(catalogue)
 
 
 class Frozen:
@@ -70,8 +78,8 @@ class Frozen:
 class Fixed:
     """Tracks by a value that is known beforehand."""
 
-    def __init__(self, values: NDArray[np.float64], seed: int) -> None:
-        self._values, self._shown = values, _Shown(len(values), seed)
+    def __init__(self, values: NDArray[np.float64], catalogue: Catalogue, seed: int) -> None:
+        self._values, self._shown = values, _Shown(catalogue, seed)
 
     def next_track(self) -> int:
         """Return the best of the new ones."""
@@ -94,7 +102,7 @@ class Tabular:
         self._states = encoded.rows.take(np.arange(catalogue.n_tracks))
         self._table = np.zeros((int(encoded.space.n), len(Action)))
         self._visits = np.zeros(self._table.shape, dtype=np.int64)
-        self._shown = _Shown(catalogue.n_tracks, seed)
+        self._shown = _Shown(catalogue, seed)
 
     def next_track(self) -> int:
         """Return a new track of the best state."""
@@ -134,7 +142,7 @@ class UpperBounds:
         self._learner = LinUCB(GymVecEnv(env), batch_size=1, seed=seed)
         encoded = encode(catalogue, "codes")
         self._observations = encoded.rows.take(np.arange(catalogue.n_tracks))
-        self._shown = _Shown(catalogue.n_tracks, seed)
+        self._shown = _Shown(catalogue, seed)
 
     def next_track(self) -> int:
         """Return the new track of the highest bound."""
@@ -172,7 +180,7 @@ Meet = Callable[[Newcomer, OnlineRecommender | None], Recommending]
 def _popular(newcomer: Newcomer, _: OnlineRecommender | None) -> Recommending:
     values = popularity_of(newcomer.catalogue)
     assert values is not None, "left out where the catalogue says nothing of popularity"
-    return Fixed(values, newcomer.seed)
+    return Fixed(values, newcomer.catalogue, newcomer.seed)
 
 
 def _ours(newcomer: Newcomer, recommender: OnlineRecommender | None) -> OnlineListener:
@@ -186,7 +194,11 @@ MEET: dict[str, Meet] = {
     "q-learning": lambda newcomer, _: Tabular(newcomer.catalogue, newcomer.seed),
     "linucb": lambda newcomer, _: UpperBounds(newcomer.catalogue, newcomer.seed),
     "popularity": _popular,
-    "random": lambda newcomer, _: Fixed(np.zeros(newcomer.catalogue.n_tracks), newcomer.seed),
-    ORACLE: lambda newcomer, _: Fixed(newcomer.liked.astype(np.float64), newcomer.seed),
+    "random": lambda newcomer, _: Fixed(
+        np.zeros(newcomer.catalogue.n_tracks), newcomer.catalogue, newcomer.seed
+    ),
+    ORACLE: lambda newcomer, _: Fixed(
+        newcomer.liked.astype(np.float64), newcomer.catalogue, newcomer.seed
+    ),
 }
 """Name -> how it meets a newcomer."""

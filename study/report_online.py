@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,18 +18,24 @@ from study.tasks import Row
 from study.wording import listed, percent, sign
 
 METHOD = (
-    "A person is recommended tracks one by one, none twice, and says of each whether it is liked. "
-    "The liked share of the first recommendations is the mean over persons and seeds, with 95 % "
-    "intervals by a bootstrap over them. *policy-online* is `agents.OnlineRecommender`, "
+    "A person is recommended tracks one by one, no song twice (also where the catalogue has it "
+    "under several ids), and says of each whether it is liked. The liked share of the first "
+    "recommendations is the mean over persons and seeds. Persons of a seed are served by the same "
+    "trained policy, so the 95 % intervals are by a bootstrap that draws seeds, and persons of "
+    "each; fewer than three seeds have none. Where all of the first recommendations are liked, or "
+    "none, a bootstrap has no width, and the interval is Clopper and Pearson's over persons. "
+    "*policy-online* is `agents.OnlineRecommender`, "
     "*policy-frozen* the same without learning from presses; their policy for every listener is "
     "trained anew for each seed, on listeners whose preferred artists are not those of the "
     "newcomers. *q-learning* (`profile` states) and *linucb* learn from nothing. *oracle* knows "
     "what is liked: many newcomers like fewer tracks than are recommended. *linucb* is slow, and "
     "met the first newcomers of each seed only; differences are over the newcomers that both met. "
     "The real listener's judgements are played back: any song that was judged may be recommended, "
-    "each once, and the recorded answer is given. The persons of that table are one and the same, "
-    "with other draws among equal songs and differently trained policies: the interval says "
-    "nothing of others. How a track is chosen was also looked at on this person in the making. "
+    "each once, and the recorded answer is given. *popularity* is not in that table, as the file "
+    "of the judgements says nothing of how popular a song is. The persons of that table are one "
+    "and the same, with other draws among equal songs and differently trained policies: the "
+    "interval says nothing of others. How a track is chosen was decided with a look at this very "
+    "person, so for *policy-online* that table is not a test on somebody unseen. "
     "A press is to choose a track and to learn from the answer, in processor time, median."
 )
 
@@ -44,9 +51,9 @@ def online_section(rows: Sequence[Row], how: Statistics) -> list[str]:
         for name in names:
             mine = _of(own, name)
             shares = [_shares(mine, count) for count in FIRST]
-            cells = [percent(_mean(values, how), 1) for values in shares]
+            cells = [percent(_share(values, name, how), 1) for values in shares]
             milliseconds = float(np.median([row["press_ms"] for row in mine]))
-            table.append((name, str(len(shares[0])), *cells, f"{milliseconds:.1f}"))
+            table.append((name, str(sum(map(len, shares[0]))), *cells, f"{milliseconds:.1f}"))
         heads = (f"liked of the first {count}" if count > 1 else "first liked" for count in FIRST)
         lines += [f"### {case[:1].upper()}{case[1:]}", ""]
         lines += markdown_table(("recommender", "persons", *heads, "a press [ms]"), table)
@@ -62,13 +69,19 @@ def _compared(rows: Sequence[Row], names: Sequence[str], how: Statistics) -> lis
     lines = []
     for count in FIRST:
         better: dict[int, list[str]] = {1: [], 0: [], -1: []}
+        untold = []
         for name in names:
             if name not in (OURS, ORACLE):
                 found = _difference(rows, name, count, how)
+                if math.isnan(found.low):
+                    untold.append(f"{name} ({100 * found.value:+.1f})")
+                    continue
                 shown = f"{name} ({100 * found.value:+.1f} [{_ends(found)}])"
                 better[sign(found)].append(shown)
         words = {1: "better than", 0: "not told apart from", -1: "worse than"}
         parts = [f"{words[s]} {listed(found)}" for s, found in better.items() if found]
+        if untold:
+            parts.append(f"of too few seeds for an interval: {listed(untold)}")
         if parts:
             lines += [
                 f"{_of_first(count)}, {OURS} is {'; '.join(parts)} (percentage points).",
@@ -84,22 +97,31 @@ def _of_first(count: int) -> str:
 def _difference(rows: Sequence[Row], other: str, count: int, how: Statistics) -> Estimate:
     """Return ours less another's liked share, over the persons that both met."""
     theirs = {row["seed"]: row[f"first_{count}"] for row in _of(rows, other)}
-    pairs = [
+    pairs: list[Floats] = [
         np.array(row[f"first_{count}"])[: len(theirs[row["seed"]])] - theirs[row["seed"]]
         for row in _of(rows, OURS)
         if row["seed"] in theirs
     ]
-    return _mean(np.concatenate(pairs) if pairs else np.zeros(0), how)
+    return statistics.mean_of_clusters(pairs, **how.arguments())
 
 
 def _agreement(rows: Sequence[Row]) -> list[str]:
-    found = [row["agreement"] for row in rows if row["learner"] in (OURS, FROZEN)]
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if row["status"] == "done" and row["learner"] in (OURS, FROZEN):
+            found.setdefault(row["case"], []).append(row["agreement"])
     if not found:
         return []
+    shares = [
+        f"- {case}: {100 * min(values):.1f} to {100 * max(values):.1f} %"
+        for case, values in found.items()
+    ]
     return [
-        "The belief adds up what the policy says of single terms. For random tracks and listeners "
-        f"of the test split that decides as the policy itself does in {100 * min(found):.1f} to "
-        f"{100 * max(found):.1f} % of the pairs.",
+        "The belief adds up what the policy says of single terms. So often that decides as the "
+        "policy itself does, for random tracks of the case's catalogue and listeners of its test "
+        "split (least to greatest of the seeds):",
+        "",
+        *shares,
         "",
     ]
 
@@ -111,12 +133,17 @@ def _of(rows: Sequence[Row], learner: str) -> list[Row]:
     )
 
 
-def _shares(rows: Sequence[Row], count: int) -> Floats:
-    return np.concatenate([np.asarray(row[f"first_{count}"], dtype=np.float64) for row in rows])
+def _shares(rows: Sequence[Row], count: int) -> list[Floats]:
+    """Return for each seed the liked share of each of its persons."""
+    return [np.asarray(row[f"first_{count}"], dtype=np.float64) for row in rows]
 
 
-def _mean(values: Floats, how: Statistics) -> Estimate:
-    return statistics.estimate(statistics.mean, [values], **how.arguments())
+def _share(shares: Sequence[Floats], name: str, how: Statistics) -> Estimate:
+    """Return the mean share; of a bootstrap without width, an exact interval in its place."""
+    values = np.concatenate(shares)
+    if name != ORACLE and values.min() == values.max() and values[0] in (0, 1):
+        return statistics.exact_share(int(values.sum()), len(values))
+    return statistics.mean_of_clusters(shares, **how.arguments())
 
 
 def _ends(found: Estimate) -> str:

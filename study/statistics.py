@@ -185,6 +185,56 @@ def difference(
     return Estimate(value, low, high, n_runs, fewest)
 
 
+def mean_of_clusters(
+    clusters: Sequence[Floats],
+    *,
+    generator: np.random.Generator,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """Return the mean of all values, with the interval of a two-stage bootstrap.
+
+    For values that share something with the others of their cluster, such as persons who are served
+    by the same trained policy: a resample draws clusters with replacement, and of each one drawn
+    values with replacement (A. C. Davison, D. V. Hinkley, "Bootstrap Methods and their
+    Application", Cambridge 1997, section 3.8). It errs on the wide side. Of fewer than `MIN_RUNS`
+    clusters the ends are ``nan``.
+
+    Args:
+        clusters: (n_values,) each, of any sizes.
+        generator: draws the resamples.
+        level: share of the resampled values between the two ends.
+        resamples: how many are drawn.
+
+    Returns:
+        The estimate; its ``n_runs`` is the number of values.
+
+    Raises:
+        ValueError: there is no cluster, or one without a value.
+    """
+    _check(clusters)
+    sizes = np.array([len(cluster) for cluster in clusters])
+    place = np.arange(sizes.max())
+    padded = np.zeros((len(clusters), len(place)))
+    for row, cluster in zip(padded, clusters, strict=True):
+        row[: len(cluster)] = cluster
+    sums, counts = np.zeros(resamples), np.zeros(resamples)
+    for drawn in generator.integers(len(clusters), size=(len(clusters), resamples)):
+        size = sizes[drawn][:, None]
+        values = padded[drawn[:, None], generator.integers(size, size=(resamples, len(place)))]
+        sums += np.where(place < size, values, 0).sum(axis=1)
+        counts += size[:, 0]
+    low, high = _ends(sums / counts, level, [sizes.astype(np.float64)])
+    value = float(np.concatenate(clusters).mean())
+    return Estimate(value, low, high, int(sizes.sum()))
+
+
+def exact_share(hits: int, n: int, *, level: float = LEVEL) -> Estimate:
+    """Return a share of independent trials with its interval by Clopper and Pearson (1934)."""
+    found = scipy.stats.binomtest(hits, n).proportion_ci(level, method="exact")
+    return Estimate(hits / n, float(found.low), float(found.high), n)
+
+
 @dataclass(frozen=True)
 class Curve:
     """A statistic at each point of a grid, with pointwise intervals.

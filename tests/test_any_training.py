@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SIX_LISTENER, six_frame
+from conftest import SIX_LISTENER, shared_file, six_frame
 from rich.console import Console
 
 import agents
@@ -365,7 +366,12 @@ def test_a_task_of_the_study_and_its_section(monkeypatch: pytest.MonkeyPatch) ->
     assert rows[0]["train_seconds"] > 0 and rows[0]["updates"] > 100
     lines = "\n".join(any_listener_section(rows, Statistics(50)))
     assert "The embedded catalogue, 5,849 tracks:" in lines
-    assert "| genre-only | all | 1 | 12 |" in lines and "A new listener costs no training" in lines
+    ranked = rows[0]["groups"]["all"]["ranked"]
+    assert 0 < ranked <= 12
+    assert (
+        f"| genre-only | all | 1 | 12 | {ranked} |" in lines
+        and "A new listener costs no training" in lines
+    )
     better = [{**rows[0], "groups": {**rows[0]["groups"]}}]
     for group in GROUPS:
         better[0]["groups"][group] = {
@@ -374,6 +380,46 @@ def test_a_task_of_the_study_and_its_section(monkeypatch: pytest.MonkeyPatch) ->
         }  # fmt: skip
     text = "\n".join(any_listener_section(better, Statistics(50)))
     assert "Not reached (regret 0.5 %, the others 0.99): relative regret of all" in text
+    assert "of all in 1 of 1 runs (worst 0.006)" in text
     for group in GROUPS:
         better[0]["groups"][group]["relative_regret"] = 0.004
     assert "in every group" in "\n".join(any_listener_section(better, Statistics(50)))
+
+
+def judged_row(seed: int, **figures: Any) -> dict[str, Any]:
+    group = {
+        "listeners": 10, "ranked": 9, "relative_regret": 0.0, "decision_accuracy": 1.0,
+        "balanced_accuracy": 1.0, "precision_at_10": 1.0, "ndcg_at_10": 1.0, **figures,
+    }  # fmt: skip
+    task = Task("any-listener", any_listener.LEARNER, "TidyTuesday: held-out listeners", seed, 1)
+    return task.row(
+        status="done", n_tracks=5, milliseconds=1.0, train_seconds=1.0, train_wall_seconds=1.0,
+        groups={name: dict(group) for name in GROUPS},
+    )  # fmt: skip
+
+
+def test_one_run_that_misses_is_not_hidden_by_the_mean() -> None:
+    rows = [judged_row(seed) for seed in range(9)]
+    assert "in every group" in "\n".join(any_listener_section(rows, Statistics(50)))
+    rows.append(judged_row(9, precision_at_10=0.95))  # the mean is 0.995
+    text = "\n".join(any_listener_section(rows, Statistics(50)))
+    assert "precision at 10 of two terms open in 1 of 10 runs (worst 0.95)" in text
+
+
+def test_listeners_without_a_ranking_are_told_also_for_older_rows() -> None:
+    rows = [judged_row(seed) for seed in range(2)]
+    for group in rows[1]["groups"].values():
+        del group["ranked"]
+    assert "| all | 2 | 10 |  |" in "\n".join(any_listener_section(rows, Statistics(50)))
+    baseline = {**judged_row(1, ranked=8), "learner": "random"}
+    text = "\n".join(any_listener_section([*rows, baseline], Statistics(50)))
+    assert "| all | 2 | 10 | 8-9 |" in text
+
+
+def test_what_is_said_of_the_file_is_so() -> None:
+    with shared_file("tidytuesday_spotify_songs.csv").open(encoding="utf-8", newline="") as file:
+        rows = [(row["track_id"], row["track_artist"]) for row in csv.DictReader(file)]
+    nameless = [track for track, artist in rows if artist in ("", "NA")]
+    assert (len({track for track, _ in rows}), len(nameless), len(set(nameless))) == (28_356, 5, 4)
+    text = "\n".join(any_listener_section([judged_row(0)], Statistics(50)))
+    assert "28,356 tracks; five rows, of four of them, name no artist" in text

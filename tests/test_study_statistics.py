@@ -52,6 +52,36 @@ def test_interval_of_one_task_agrees_with_scipy():
     assert (ours.value, ours.n_runs) == (scipy.stats.trim_mean(runs, 0.25), 40)
 
 
+def test_what_a_cluster_shares_counts_once_a_cluster():
+    # Nothing differs within a cluster: forty persons of a seed say no more than one.
+    seeds = np.array([0.0, 0.2, 0.9, 0.4, 0.5])
+    found = statistics.mean_of_clusters(
+        [np.full(40, seed) for seed in seeds], generator=generator(), resamples=20_000
+    )
+    alone = statistics.estimate(statistics.mean, [seeds], generator=generator(), resamples=20_000)
+    assert found.value == pytest.approx(seeds.mean()) and found.n_runs == 200
+    assert found.low == pytest.approx(alone.low, abs=0.03)
+    assert found.high == pytest.approx(alone.high, abs=0.03)
+
+
+def test_clusters_of_different_sizes_against_a_plain_loop():
+    draws = np.random.default_rng(5)
+    clusters = [draws.random(size) for size in (3, 8, 1, 5)]
+    found = statistics.mean_of_clusters(clusters, generator=generator(), resamples=20_000)
+    means = []
+    for _ in range(20_000):
+        chosen = [clusters[i] for i in draws.integers(4, size=4)]
+        means.append(np.concatenate([draws.choice(c, len(c)) for c in chosen]).mean())
+    assert found.value == pytest.approx(np.concatenate(clusters).mean())
+    assert [found.low, found.high] == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.015)
+    assert np.isnan(statistics.mean_of_clusters(clusters[:2], generator=generator()).low)
+
+
+def test_a_share_of_no_hits_follows_the_rule_of_three():
+    found = statistics.exact_share(0, 100)
+    assert found.low == 0 and found.high == pytest.approx(1 - 0.025 ** (1 / 100))
+
+
 def test_runs_are_drawn_within_their_task_only():
     # Two tasks without spread, far apart: drawn within each nothing varies; drawn from all, it does
     tasks = [np.full(10, 0.0), np.full(10, 100.0)]
