@@ -34,6 +34,7 @@ from agents.runs import (
     Listener,
     RunError,
     read_json,
+    unfinished_json,
     versions,
     write_json,
 )
@@ -416,6 +417,9 @@ def _check_numbers(settings: RunSettings) -> None:
 
 def _prepared(out: Path, *, overwrite: bool) -> Path:
     """Return the run's folder, empty; an existing run goes only where that is wanted."""
+    unfinished = unfinished_json(out / CONFIG)
+    if out.is_dir() and list(out.iterdir()) == [unfinished]:  # killed before there was a run
+        unfinished.unlink()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         is_run = (out / CONFIG).is_file() and "agent" in read_json(out / CONFIG)
         if not (overwrite and is_run):
@@ -423,16 +427,18 @@ def _prepared(out: Path, *, overwrite: bool) -> Path:
                 f"{out} is not empty: choose another --out"
                 + (", or --overwrite the run in it" if is_run else " (it does not hold a run)")
             )
-        for file in out.iterdir():
+        remove_snapshot(out)
+        # The configuration last: until then a folder half cleared still holds a run.
+        for file in sorted(out.iterdir(), key=lambda file: file.name == CONFIG):
             if file.is_file() and _written_by_a_run(file.name):
                 file.unlink()
-        remove_snapshot(out)
     out.mkdir(parents=True, exist_ok=True)
     return out
 
 
 def _written_by_a_run(name: str) -> bool:
     own = {CONFIG, MODEL, METRICS, PROGRESS, LEARNING_CURVE}
+    own |= {unfinished_json(Path(json)).name for json in (CONFIG, METRICS)}
     unfinished = name.startswith(f".{MODEL}.") and name.endswith(".part")
     return name in own or name.startswith("events.out.tfevents") or unfinished
 

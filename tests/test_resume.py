@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import pickle
@@ -147,13 +148,17 @@ def _last_step(run: Path) -> int:
 def test_killed_at_each_operation_around_a_snapshot_it_ends_the_same(
     uninterrupted: Callable[[str], Path], catalogue: Path, tmp_path: Path
 ) -> None:
-    assert in_process("dueling-dqn", tmp_path / "run", catalogue, 1) == -signal.SIGKILL
-    assert not (tmp_path / "run" / "config.json").exists()  # nothing has begun
     # The first log, the first snapshot, rows of the log, the second snapshot with its segment: all
     # even operations are the death of a first life, the odd ones that of a second.
     for last in range(2, 16, 2):
         run = tmp_path / str(last)
-        for operation in (last, 17 - last):
+        first = [last]
+        if last == 2:
+            assert in_process("dueling-dqn", run, catalogue, 1) == -signal.SIGKILL
+            # Nothing has begun; it begins in the same folder, once that is cleared.
+            assert [path.name for path in run.iterdir()] == ["config.json.part"]
+            first = [last + 1]
+        for operation in (*first, 17 - last):
             code = in_process("dueling-dqn", run, catalogue, operation)
             assert code == -signal.SIGKILL, (last, operation)
         assert in_process("dueling-dqn", run, catalogue) == 0, last
@@ -242,6 +247,18 @@ def _fail_at(patch: pytest.MonkeyPatch, last: int) -> None:
     patch.setattr(agents.model_file, "save_file", save)
 
 
+def _fail_at_call(patch: pytest.MonkeyPatch, method: str, last: int) -> None:
+    """Let the last of some calls of a path's method do nothing but raise `Stopped`."""
+    original, calls = getattr(Path, method), itertools.count(1)
+
+    def failing(self: Path, *args: Any, **kwargs: Any) -> Any:
+        if next(calls) == last:
+            raise Stopped
+        return original(self, *args, **kwargs)
+
+    patch.setattr(Path, method, failing)
+
+
 @pytest.mark.parametrize("variant", AGENTS)
 def test_an_error_while_writing_leaves_the_snapshot_before(
     variant: str, broken_off: Callable[[str], Path], uninterrupted: Callable[[str], Path]
@@ -275,6 +292,43 @@ def test_ten_snapshots_a_run_and_only_new_rows_are_written(
     last = int(states[-1].removeprefix("state-").removesuffix(".safetensors"))
     assert sum(rows for _, rows in written) == last // 8 >= 90
     assert not (tmp_path / "run" / "snapshot").exists()
+
+
+def test_a_run_that_was_killed_before_it_began_begins_in_the_same_folder(
+    catalogue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = replace(killed_runs.settings("q-learning", tmp_path / "run", catalogue), timesteps=8)
+    with pytest.MonkeyPatch.context() as patch:
+        _fail_at_call(patch, "replace", 1)
+        with pytest.raises(Stopped):
+            train_run(settings)
+    assert [path.name for path in settings.out.iterdir()] == ["config.json.part"]
+    assert _main("--resume", str(settings.out)) == 2
+    assert "holds no run" in (message := capsys.readouterr().err)
+    assert f"--out {settings.out}" in message
+    train_run(settings)  # as the message says
+    assert {path.name for path in settings.out.iterdir()} >= {"config.json", "metrics.json"}
+    # Another's folder is another matter.
+    (settings.out / "config.json").unlink()
+    with pytest.raises(RunError, match="it does not hold a run"):
+        train_run(settings)
+
+
+def test_overwriting_can_be_killed_and_clears_what_killed_runs_left(
+    catalogue: Path, tmp_path: Path
+) -> None:
+    settings = replace(killed_runs.settings("q-learning", tmp_path / "run", catalogue), timesteps=8)
+    train_run(settings)
+    for name in ("config.json.part", "metrics.json.part", ".model.safetensors.1.part"):
+        (settings.out / name).touch()
+    with pytest.MonkeyPatch.context() as patch:
+        _fail_at_call(patch, "unlink", len(list(settings.out.iterdir())))
+        with pytest.raises(Stopped):
+            train_run(replace(settings, overwrite=True))
+    # The folder still holds a run, which can be overwritten.
+    assert [path.name for path in settings.out.iterdir()] == ["config.json"]
+    train_run(replace(settings, overwrite=True))
+    assert (settings.out / "metrics.json").exists()
 
 
 @pytest.mark.parametrize("agent", AGENTS)
