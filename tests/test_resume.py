@@ -26,7 +26,7 @@ import pytest
 import torch as th
 from conftest import six_frame
 from gymnasium import spaces
-from killed_runs import CountingBuffer, in_process
+from killed_runs import in_process
 from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.logger import Logger
@@ -35,6 +35,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 
 import agents.model_file
 import train
+from agents.replay import PrioritizedReplayBuffer
 from agents.replay_segments import ReplaySegments, _rings, check_buffer, delete_segments
 from agents.resume import RunFinishedError, resume_run
 from agents.runs import RunError
@@ -450,13 +451,17 @@ def test_of_two_snapshots_the_older_stands_in_for_the_other(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Snapshots, "_take", take_third_durably)
-        patch.setattr(agents.model_file, "sync_to_disk", note)
+        for module in ("model_file", "replay_segments"):
+            patch.setattr(f"agents.{module}.sync_to_disk", note)
         _fail_at(patch, 11)  # the first has no segment
         with pytest.raises(Stopped):
             train_run(killed_runs.settings("dueling-dqn", run, catalogue))
-    assert len(synced) == 4  # segment, folder, state, folder
     third, fifth = sorted((run / "snapshot").glob("state-*"))
-    assert third.name in synced[2]
+    first_segment, second_segment = (s["file"] for s in read_state(third)["replay"]["segments"])
+    assert synced == [
+        f".{second_segment}.{os.getpid()}.part", "snapshot", first_segment,
+        f".{third.name}.{os.getpid()}.part", "snapshot",
+    ]  # fmt: skip
     fifth.write_bytes(fifth.read_bytes()[:-50])  # as a power failure may leave it
     with pytest.warns(UserWarning, match=rf"{fifth.name} is damaged.*the snapshot before it"):
         resume_run(run, progress_bar=False)
@@ -611,7 +616,7 @@ BUFFERS: dict[str, tuple[str, type[ReplayBuffer], dict[str, Any]]] = {
     "discrete": ("discrete", ReplayBuffer, {}),
     "dict": ("dict", DictReplayBuffer, {}),
     "n-step": ("box", NStepReplayBuffer, {"n_steps": 3}),
-    "own state": ("box", CountingBuffer, {}),
+    "own state": ("box", PrioritizedReplayBuffer, {"n_steps": 3}),
     "one array": (
         "box",
         ReplayBuffer,
@@ -642,6 +647,9 @@ def test_a_buffer_is_restored_from_segments(name: str, tmp_path: Path) -> None:
             batch(), batch(), generator.integers(2, size=n_envs), generator.random(n_envs), done,
             [{"TimeLimit.truncated": bool(d)} for d in done],
         )  # fmt: skip
+        if isinstance(buffer, PrioritizedReplayBuffer):  # those of old rows change as well
+            stored = np.arange(buffer.size() * n_envs)
+            buffer.update_priorities(generator.choice(stored, 4), generator.normal(size=4))
 
     buffer, added = empty(), 0
     segments = ReplaySegments(tmp_path)
@@ -664,11 +672,46 @@ def test_a_buffer_is_restored_from_segments(name: str, tmp_path: Path) -> None:
         again.restore(restored, described)
         assert (restored.pos, restored.full) == (buffer.pos, buffer.full), added
         np.testing.assert_equal(_rings(restored), _rings(buffer), err_msg=str(added))
-        if kind is CountingBuffer:
-            np.testing.assert_equal(restored.get_state(), buffer.get_state())  # type: ignore[attr-defined]
+        if isinstance(buffer, PrioritizedReplayBuffer):
+            assert isinstance(restored, PrioritizedReplayBuffer)
+            np.testing.assert_equal(restored.get_state(), buffer.get_state())
         held = sum(len(read_state(path)["rows"]) for path in tmp_path.iterdir())
         assert held <= 3 * (size + overlap), "segments that nothing needs are kept"
         segments = again  # as after a resume
+
+
+def test_forcing_a_buffer_to_disk_forces_each_segment_that_it_needs_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    for module in ("model_file", "replay_segments"):
+        monkeypatch.setattr(f"agents.{module}.sync_to_disk", lambda path: synced.append(path.name))
+    buffer, added = ReplayBuffer(10, BOX, spaces.Discrete(2), "cpu"), 0
+
+    def write(segments: ReplaySegments, new: int, *, sync: bool) -> tuple[list[str], Any]:
+        nonlocal added
+        zeros = np.zeros((1, 3), np.float32)
+        for _ in range(new):
+            buffer.add(zeros, zeros, np.zeros((1, 1)), np.zeros(1), np.zeros(1), [{}])
+        added += new
+        synced.clear()
+        described = segments.write(buffer, added, sync=sync)
+        names = [name.removeprefix(".").partition(".")[0] for name in synced]
+        return sorted(set(names) - {tmp_path.name}), described
+
+    segments = ReplaySegments(tmp_path)
+    assert write(segments, 4, sync=False)[0] == []
+    assert write(segments, 5, sync=False)[0] == []
+    # The first is needed no longer.
+    last_two = ["replay-000000000009", "replay-000000000014"]
+    assert write(segments, 5, sync=True)[0] == last_two
+    assert write(segments, 0, sync=True)[0] == []
+    assert write(segments, 1, sync=False)[0] == []
+    forced, described = write(segments, 0, sync=True)
+    assert forced == ["replay-000000000015"]
+    # What a killed process wrote may not be on the disk yet.
+    again = ReplaySegments(tmp_path, described)
+    assert write(again, 0, sync=True)[0] == [*last_two, "replay-000000000015"]
 
 
 def test_a_buffer_with_an_unknown_state_is_refused() -> None:
