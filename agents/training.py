@@ -24,6 +24,7 @@ from agents.judges import Judge, judge_of
 from agents.progress import EVAL_TAGS, ProgressFile, read_progress
 from agents.q_learning import QLearning
 from agents.replay import PrioritizedReplayBuffer
+from agents.run_lock import alone_in
 from agents.runs import (
     CONFIG,
     ENVIRONMENTS,
@@ -247,16 +248,20 @@ def train_run(settings: RunSettings) -> dict[str, Any]:
     A run that was killed or interrupted goes on with `agents.resume.resume_run`.
 
     Raises:
-        RunError: if the folder is not empty, unless it holds a run and is to be overwritten.
+        RunError: if the folder is not empty, unless it holds a run and is to be overwritten, or if
+            another process is training in it.
         CatalogueError, ValueError: for a catalogue or preference that cannot be used.
     """
     # Before anything on disk is touched: it may find that settings do not fit the environment.
     learner, tables = untrained(settings)
     judge = judge_of(tables)  # likewise: there may be nobody to judge
-    out = _prepared(settings.out, overwrite=settings.overwrite)
-    config = _config(settings, tables)
-    write_json(out / CONFIG, config)
-    return run_training(settings, learner, tables, judge, config, mode="begin")
+    if not settings.out.exists():
+        settings.out.mkdir(parents=True, exist_ok=True)
+    with alone_in(settings.out):
+        out = _prepared(settings.out, overwrite=settings.overwrite)
+        config = _config(settings, tables)
+        write_json(out / CONFIG, config)
+        return run_training(settings, learner, tables, judge, config, mode="begin")
 
 
 def untrained(settings: RunSettings) -> tuple[QLearning | DuelingDQN, Tables | AnyTables]:
@@ -420,7 +425,7 @@ def _prepared(out: Path, *, overwrite: bool) -> Path:
     unfinished = unfinished_json(out / CONFIG)
     if out.is_dir() and list(out.iterdir()) == [unfinished]:  # killed before there was a run
         unfinished.unlink()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not out.is_dir() or any(out.iterdir()):
         is_run = (out / CONFIG).is_file() and "agent" in read_json(out / CONFIG)
         if not (overwrite and is_run):
             raise RunError(
@@ -432,7 +437,6 @@ def _prepared(out: Path, *, overwrite: bool) -> Path:
         for file in sorted(out.iterdir(), key=lambda file: file.name == CONFIG):
             if file.is_file() and _written_by_a_run(file.name):
                 file.unlink()
-    out.mkdir(parents=True, exist_ok=True)
     return out
 
 

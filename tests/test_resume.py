@@ -556,6 +556,35 @@ def test_seconds_add_up(broken_off: Callable[[str], Path]) -> None:
     assert elapsed[0] < 100 and 2000 <= elapsed[-1] < 2100
 
 
+@pytest.mark.parametrize("begins", [True, False])
+def test_one_process_at_a_time_trains_in_a_folder(
+    begins: bool, broken_off: Callable[[str], Path], catalogue: Path, tmp_path: Path
+) -> None:
+    settings = killed_runs.settings("q-learning", tmp_path / "run", catalogue)
+    settings = replace(settings, timesteps=8)
+    run = settings.out if begins else broken_off("q-learning")
+    step, refused = GymVecEnv.step_wait, []
+
+    def trained_elsewhere(self: GymVecEnv) -> Any:
+        if not refused:
+            for attempt in (
+                lambda: resume_run(run, progress_bar=False),
+                lambda: train_run(replace(settings, out=run, overwrite=True)),
+            ):
+                with pytest.raises(RunError, match=f"another process is training in {run}: wait"):
+                    attempt()
+                refused.append(attempt)
+        return step(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GymVecEnv, "step_wait", trained_elsewhere)
+        train_run(settings) if begins else resume_run(run, progress_bar=False)
+    assert len(refused) == 2
+    # Once that has ended, the folder is free.
+    with pytest.raises(RunFinishedError):
+        resume_run(run)
+
+
 def test_without_snapshots(catalogue: Path, tmp_path: Path) -> None:
     settings = killed_runs.settings("q-learning", tmp_path / "run", catalogue)
     train_run(replace(settings, snapshots=0))
