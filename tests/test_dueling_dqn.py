@@ -282,9 +282,10 @@ def test_double_targets_pick_as_predict_does():
     learner = make(double=True, gamma=0.9, policy_kwargs=policy_kwargs)
     buffer = learner.replay_buffer
     fill(buffer)
+    generator = th.Generator().manual_seed(0)
     with th.no_grad():
         for parameter in learner.q_net.parameters():
-            parameter += th.linspace(-1, 1, parameter.numel()).reshape(parameter.shape)
+            parameter.normal_(generator=generator)
     batch = buffer.sample(200)
     learner.policy.set_training_mode(True)
     targets = learner._targets(batch)
