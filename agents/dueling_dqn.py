@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -159,6 +160,9 @@ class DuelingDQN(SavedDQN):
     ) -> None:
         if env is None and _init_setup_model:
             raise ValueError("an environment is missing: DuelingDQN(env=...)")
+        if not callable(gradient_steps):
+            # Also numpy's, which could not be saved as JSON; a fraction is a TypeError.
+            gradient_steps = operator.index(gradient_steps)
         # SB3 sets its choice in place of None, and adds to the arguments.
         self._given = {
             "replay_buffer_class": replay_buffer_class,
@@ -398,12 +402,22 @@ class DuelingDQN(SavedDQN):
         with th.no_grad():
             next_values = self.q_net_target(samples.next_observations)
             if self.double:
-                picks = self.q_net(samples.next_observations).argmax(dim=1, keepdim=True)
-                next_values = next_values.gather(1, picks)
+                next_values = next_values.gather(1, self._picks(samples.next_observations))
             else:
                 next_values = next_values.max(dim=1, keepdim=True).values
             targets: th.Tensor = samples.rewards + (1 - samples.dones) * discounts * next_values
         return targets
+
+    def _picks(self, observations: Any) -> th.Tensor:
+        """Return the online network's greedy (batch, 1) actions, those which `predict` takes.
+
+        That is without dropout or a batch's own statistics, as the target network's values are.
+        """
+        training = self.q_net.training
+        self.q_net.set_training_mode(False)
+        picks: th.Tensor = self.q_net(observations).argmax(dim=1, keepdim=True)
+        self.q_net.set_training_mode(training)
+        return picks
 
     def _loss(self, values: th.Tensor, targets: th.Tensor, samples: Samples) -> th.Tensor:
         """Return the mean Huber loss of (batch, 1) values; `samples` are what they belong to."""
@@ -448,6 +462,6 @@ class DuelingDQN(SavedDQN):
 
 def _at(gradient_steps: int | Schedule, progress_remaining: float) -> int:
     """Return the updates in a training at some point of `learn`."""
-    if isinstance(gradient_steps, int):
-        return gradient_steps
-    return max(0, round(gradient_steps(progress_remaining)))
+    if callable(gradient_steps):
+        return max(0, round(gradient_steps(progress_remaining)))
+    return gradient_steps

@@ -24,19 +24,28 @@ def replay_buffer_arguments(
 
     Args:
         buffer_class: None leaves the choice to SB3.
-        given: the user's arguments of the buffer, which go before the learner's.
+        given: the user's arguments of the buffer.
         observation_space: the learner's.
         n_steps: the learner's.
         gamma: the learner's.
 
     Raises:
-        ValueError: if such a buffer cannot sum `n_steps` rewards, or `given` contradicts it.
+        ValueError: if such a buffer cannot sum `n_steps` rewards, or `given` contradicts the
+            learner.
     """
     if n_steps < 1:
         raise ValueError(f"n_steps must be at least 1, got {n_steps}")
-    own = given.get("n_steps", n_steps)
-    if n_steps > 1 and own != n_steps:
-        raise ValueError(f"n_steps={n_steps} contradicts replay_buffer_kwargs with n_steps={own}")
+    sums = n_steps > 1
+    if buffer_class is not None:
+        sums = issubclass(buffer_class, NStepReplayBuffer) or (
+            "n_steps" in inspect.signature(buffer_class).parameters
+        )
+    for name, own in {"n_steps": n_steps, "gamma": gamma}.items():
+        if (sums or name == "n_steps") and given.get(name, own) != own:
+            raise ValueError(
+                f"{name}={own} contradicts replay_buffer_kwargs with {name}={given[name]}: give it "
+                "to the learner, which hands it on"
+            )
     if n_steps > 1 and isinstance(observation_space, spaces.Dict):
         raise ValueError(
             f"n_steps={n_steps} needs a replay buffer that sums rewards, which Stable-Baselines3 "
@@ -45,9 +54,7 @@ def replay_buffer_arguments(
         )
     if buffer_class is None:
         return dict(given)
-    if issubclass(buffer_class, NStepReplayBuffer) or (
-        "n_steps" in inspect.signature(buffer_class).parameters
-    ):
+    if sums:
         return {"n_steps": n_steps, "gamma": gamma, **given}
     if n_steps > 1:
         raise ValueError(

@@ -3,6 +3,10 @@
 A buffer of Stable-Baselines3 is a ring of rows, a row a step of all environments. The newest
 segments that together cover the ring restore it; older ones are deleted once a snapshot that does
 not need them stands.
+
+That only the new is written holds for the transitions. What a buffer keeps beyond them (its own
+`get_state`) goes into each snapshot whole: of a prioritized one all priorities, 8 bytes a
+transition, since any of them may have changed.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
 
+from agents.model_file import sync_to_disk
 from agents.snapshot_file import SnapshotError, read_state, write_state
 
 PATTERN = "replay-*.safetensors"
@@ -49,6 +54,8 @@ class ReplaySegments:
         if described is not None:
             self._segments = list(described["segments"])
             self._added, self._pos = described["added"], described["pos"]
+        # Not known to outlast a power failure.
+        self._unsynced = self._needed
 
     def write(self, buffer: ReplayBuffer, added: int, *, sync: bool = False) -> dict[str, Any]:
         """Write the rows that are new, and describe the buffer.
@@ -56,7 +63,9 @@ class ReplaySegments:
         Args:
             buffer: the same each time.
             added: rows that were ever added to it.
-            sync: see `agents.model_file.write_model`.
+            sync: Return once all segments that the buffer needs, also those written before, would
+                outlast a power failure. (The names of the latter do so with the file that is to
+                hold the description, once that is forced to disk in the same folder.)
 
         Returns:
             What `restore` needs, for `agents.snapshot_file.write_state`.
@@ -72,7 +81,14 @@ class ReplaySegments:
             arrays = {ring: array[rows] for ring, array in _rings(buffer).items()}
             write_state(self.folder / name, {"rows": rows, "arrays": arrays}, sync=sync)
             self._segments.append({"file": name, "rows": count})
+            if not sync:
+                self._unsynced.add(name)
         self._segments = _covering(self._segments, buffer.size())
+        self._unsynced &= self._needed
+        if sync:
+            for name in sorted(self._unsynced):
+                sync_to_disk(self.folder / name)
+            self._unsynced.clear()
         self._added, self._pos = added, buffer.pos
         return {
             "added": added,
@@ -81,6 +97,10 @@ class ReplaySegments:
             "segments": list(self._segments),
             "own": buffer.get_state() if _has_own_state(buffer) else None,  # type: ignore[attr-defined]
         }
+
+    @property
+    def _needed(self) -> set[str]:
+        return {segment["file"] for segment in self._segments}
 
     def restore(self, buffer: ReplayBuffer, described: Mapping[str, Any]) -> None:
         """Fill a new buffer with what `write` described.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.judges import judge_of
+from agents.run_lock import alone_in
 from agents.run_logs import cut_logs
 from agents.runs import (
     CONFIG,
@@ -63,13 +64,18 @@ def resume_run(folder: str | Path, *, progress_bar: bool = True) -> dict[str, An
 
     Raises:
         RunFinishedError: if the run has finished.
-        RunError: if the folder holds no run or no snapshot, or the catalogue, the listeners or the
-            configuration are not what the run began with.
+        RunError: if the folder holds no run or no snapshot, another process is training in it, or
+            the catalogue, the listeners or the configuration are not what the run began with.
         agents.snapshot_file.SnapshotError: if the snapshot is damaged; names the file.
         CatalogueError: if the catalogue cannot be read.
     """
     folder = Path(folder)
     config = read_config(folder)
+    with alone_in(folder):
+        return _resume(folder, config, progress_bar=progress_bar)
+
+
+def _resume(folder: Path, config: Mapping[str, Any], *, progress_bar: bool) -> dict[str, Any]:
     if (folder / METRICS).is_file() and not read_json(folder / METRICS).get("interrupted"):
         remove_snapshot(folder)  # which a kill at the very end may have left
         raise RunFinishedError(
@@ -87,7 +93,7 @@ def resume_run(folder: str | Path, *, progress_bar: bool = True) -> dict[str, An
         warnings.warn(
             f"{folder} began with other versions: {'; '.join(changed)}. It goes on, but not "
             "necessarily to the same result, bit for bit",
-            stacklevel=2,
+            stacklevel=3,
         )
     for unfinished in folder.glob(f".{MODEL}.*.part"):
         unfinished.unlink()

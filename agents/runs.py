@@ -140,9 +140,14 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def unfinished_json(path: Path) -> Path:
+    """Return where `write_json` writes a file: what is left of it if the process is killed."""
+    return path.with_name(path.name + ".part")
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file whole or not at all."""
-    part = path.with_name(path.name + ".part")
+    part = unfinished_json(path)
     text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
     part.write_text(text + "\n", encoding="utf-8")
     part.replace(path)

@@ -25,6 +25,7 @@ from agents.judges import Judge, judge_of
 from agents.progress import ProgressFile, read_progress
 from agents.q_learning import QLearning
 from agents.replay import PrioritizedReplayBuffer
+from agents.run_lock import alone_in
 from agents.runs import (
     CONFIG,
     LEARNING_CURVE,
@@ -33,6 +34,7 @@ from agents.runs import (
     PROGRESS,
     RunError,
     read_json,
+    unfinished_json,
     versions,
     write_json,
 )
@@ -150,16 +152,20 @@ def train_run(settings: RunSettings) -> dict[str, Any]:
     A run that was killed or interrupted goes on with `agents.resume.resume_run`.
 
     Raises:
-        RunError: if the folder is not empty, unless it holds a run and is to be overwritten.
+        RunError: if the folder is not empty, unless it holds a run and is to be overwritten, or if
+            another process is training in it.
         CatalogueError, ValueError: for a catalogue or preference that cannot be used.
     """
     # Before anything on disk is touched: it may find that settings do not fit the environment.
     learner, tables = untrained(settings)
     judge = judge_of(tables)  # likewise: there may be nobody to judge
-    out = _prepared(settings.out, overwrite=settings.overwrite)
-    config = _config(settings, tables)
-    write_json(out / CONFIG, config)
-    return run_training(settings, learner, tables, judge, config, mode="begin")
+    if not settings.out.exists():
+        settings.out.mkdir(parents=True, exist_ok=True)
+    with alone_in(settings.out):
+        out = _prepared(settings.out, overwrite=settings.overwrite)
+        config = _config(settings, tables)
+        write_json(out / CONFIG, config)
+        return run_training(settings, learner, tables, judge, config, mode="begin")
 
 
 def untrained(settings: RunSettings) -> tuple[QLearning | DuelingDQN, AnySetup]:
@@ -285,23 +291,27 @@ def mixed_states(tables: Tables) -> dict[str, float]:
 
 def _prepared(out: Path, *, overwrite: bool) -> Path:
     """Return the run's folder, empty; an existing run goes only where that is wanted."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    unfinished = unfinished_json(out / CONFIG)
+    if out.is_dir() and list(out.iterdir()) == [unfinished]:  # killed before there was a run
+        unfinished.unlink()
+    if not out.is_dir() or any(out.iterdir()):
         is_run = (out / CONFIG).is_file() and "agent" in read_json(out / CONFIG)
         if not (overwrite and is_run):
             raise RunError(
                 f"{out} is not empty: choose another --out"
                 + (", or --overwrite the run in it" if is_run else " (it does not hold a run)")
             )
-        for file in out.iterdir():
+        remove_snapshot(out)
+        # The configuration last: until then a folder half cleared still holds a run.
+        for file in sorted(out.iterdir(), key=lambda file: file.name == CONFIG):
             if file.is_file() and _written_by_a_run(file.name):
                 file.unlink()
-        remove_snapshot(out)
-    out.mkdir(parents=True, exist_ok=True)
     return out
 
 
 def _written_by_a_run(name: str) -> bool:
     own = {CONFIG, MODEL, METRICS, PROGRESS, LEARNING_CURVE}
+    own |= {unfinished_json(Path(json)).name for json in (CONFIG, METRICS)}
     unfinished = name.startswith(f".{MODEL}.") and name.endswith(".part")
     return name in own or name.startswith("events.out.tfevents") or unfinished
 

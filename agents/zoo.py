@@ -1,6 +1,8 @@
 r"""MusicRec-v0 in rl-zoo3: its hyperparameters, and `DuelingDQN` among the zoo's algorithms.
 
-The hyperparameters are `agents.training`'s defaults, for the zoo's ``--conf-file agents.zoo``:
+The hyperparameters are `agents.training`'s defaults, for the zoo's ``--conf-file agents.zoo``, but
+for two that it cannot say: the learning rate falls to 0 instead of to a twentieth, and the updates
+after each step are as many throughout, their mean:
 
     python -m rl_zoo3.train --algo dqn --env MusicRec-v0 --gym-packages music_env \
         --conf-file agents.zoo --env-kwargs "encoding:'codes'" --num-threads 1

@@ -20,6 +20,7 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from scipy.stats import binomtest
 
 from agents.training import Agent, DuelingDQNSettings, QLearningSettings, RunSettings, train_run
 from music_env import Catalogue, Preference, default_preference
@@ -128,7 +129,11 @@ def main() -> None:
             )
             console.print(f"{name}, {preference}, seed {seed}: {wrong} wrong", highlight=False)
     console.print(table)
-    console.print(f"{perfect} of {runs} runs with every decision right")
+    share = binomtest(perfect, runs).proportion_ci(0.95, method="exact")
+    console.print(
+        f"{perfect} of {runs} runs with every decision right (95 % interval of the share, "
+        f"Clopper-Pearson: {share.low:.2f} to {share.high:.2f})"
+    )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -155,6 +155,15 @@ SWITCHES: dict[str, dict[str, Any]] = {
 SAME_AT_DISCOUNT_0 = {"double": "none", "n-step": "none"}
 """Variant -> the one that it is bit for bit identical to at discount 0, where nothing is
 bootstrapped and only the first reward of n counts; `tests/test_study.py` shows it."""
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return names of learners, baselines and variants, each once, in the order of the study.
+
+    The order in which runs ended, that of a table's rows, is chance. Unknown names come last.
+    """
+    place = {name: i for i, name in enumerate((*LEARNERS, *BASELINES, *SWITCHES))}
+    return sorted(set(names), key=lambda name: (place.get(name, len(place)), name))
 
 
 def decisions(name: str, env: OverTables) -> NDArray[np.bool_]:

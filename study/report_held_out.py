@@ -10,6 +10,7 @@ from typing import Any
 from bench.report import markdown_table
 from study import statistics
 from study.intervals import Statistics
+from study.learners import in_order
 from study.metrics import grouped
 from study.regrets import OURS, by_catalogue
 from study.statistics import Estimate
@@ -24,7 +25,7 @@ def generalisation_section(rows: Sequence[Row], how: Statistics) -> list[str]:
     lines: list[str] = []
     for catalogue, own in by_catalogue(rows).items():
         of = partial(_measure, own, how)
-        names = list(dict.fromkeys(row["learner"] for row in own if row["status"] == "done"))
+        names = in_order(row["learner"] for row in own if row["status"] == "done")
         table = []
         for name in names:
             mine = [row for row in own if row["learner"] == name and row["status"] == "done"]

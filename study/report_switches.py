@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bench.report import markdown_table
 from study import statistics
 from study.intervals import Statistics
-from study.learners import SAME_AT_DISCOUNT_0
+from study.learners import SAME_AT_DISCOUNT_0, in_order
 from study.metrics import REGRETS
 from study.regrets import FEWER, MEDIAN_HEADINGS, REGRET_NAMES, Regrets
 from study.report_control import MEASURES, gap, of_learner, seconds, stopped_short
@@ -60,7 +60,7 @@ def _dueling_sentence(found: Regrets, regret: float) -> str:
 def control_ablation_section(rows: Sequence[Row], how: Statistics) -> list[str]:
     """Return the section on the switches."""
     done = [row for row in rows if row["status"] == "done"]
-    names = list(dict.fromkeys(row["learner"] for row in done))
+    names = in_order(row["learner"] for row in done)
     table, lines = [], []
     for name in names:
         cells = []

@@ -10,23 +10,21 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import matplotlib.backends.backend_agg  # noqa: F401 - see CONTEXT
-import numpy as np
 import torch._dynamo
 import torch.utils.tensorboard  # noqa: F401
 from matplotlib.figure import Figure
-from stable_baselines3.common.buffers import ReplayBuffer
 
 import agents.model_file
 import agents.progress
 import agents.resume
 import agents.run_logs
 import agents.training
-from agents.dueling_dqn import DuelingDQN
 from agents.replay_segments import _rings
 from agents.snapshot_file import write_state
 from agents.training import (
@@ -42,51 +40,20 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["killed_runs"])
 
 
-class CountingBuffer(ReplayBuffer):
-    """A stand-in for a prioritized buffer: a state beyond SB3's arrays decides what is sampled."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.priorities = np.ones((self.buffer_size, self.n_envs))
-        self.highest = 1.0
-        self.generator = np.random.default_rng(0)
-
-    def add(self, *args: Any, **kwargs: Any) -> None:
-        self.priorities[self.pos] = self.highest
-        super().add(*args, **kwargs)
-
-    def sample(self, batch_size: int, env: Any = None) -> Any:
-        weights = self.priorities[: self.size()].sum(axis=1)
-        rows = self.generator.choice(self.size(), batch_size, p=weights / weights.sum())
-        self.priorities[rows] *= 0.9
-        self.highest += 0.01
-        return self._get_samples(rows, env)
-
-    def get_state(self) -> dict[str, Any]:
-        return {
-            "priorities": self.priorities,
-            "highest": self.highest,
-            "generator": self.generator.bit_generator.state,
-        }
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        self.priorities[...] = state["priorities"]
-        self.highest = state["highest"]
-        self.generator.bit_generator.state = state["generator"]
-
-
 # 8 sessions at a time, a ring of 30 rows which 100 steps fill several times.
 _DQN = DuelingDQNSettings(
     timesteps=800, n_envs=8, batch_size=16, gradient_steps=3, gradient_steps_fraction=0.5,
     buffer_size=240, learning_starts=64, target_update_interval=80, net_arch=(8,), embedding_dim=4,
     gamma=0.9,
 )  # fmt: skip
+_TABULAR = QLearningSettings(timesteps=1600, n_envs=4)
 SETTINGS: dict[str, QLearningSettings | DuelingDQNSettings] = {
-    "q-learning": QLearningSettings(timesteps=1600, n_envs=4),
+    "q-learning": _TABULAR,
+    "sarsa": replace(_TABULAR, target="sarsa", gamma=0.9),
+    "double-q-learning": replace(_TABULAR, target="double", gamma=0.9),
     "dueling-dqn": _DQN,
-    "double": DuelingDQNSettings(**{**vars(_DQN), "double": True}),
-    "n-step": _DQN,
-    "own-state": _DQN,
+    "n-step": replace(_DQN, n_steps=3),
+    "all-switches": replace(_DQN, prioritized=True, n_steps=3, double=True),
     "any-listener": AnyListenerSettings(**{**vars(_DQN), "gamma": 0.0}),
 }
 _ENVIRONMENT: dict[str, Any] = {"artist": "A", "genre": "rock", "danceability": (0.4, 0.6)}
@@ -99,17 +66,13 @@ _ANY_ENVIRONMENT: dict[str, Any] = {
     "split": "train",
     "test_share": 0.5,
 }  # fmt: skip
-# Arguments of the learner that the settings of a run do not have.
-_MORE: dict[str, dict[str, Any]] = {
-    "n-step": {"n_steps": 3},
-    "own-state": {"replay_buffer_class": CountingBuffer},
-}
 
 
 def settings(variant: str, out: Path, catalogue: Path) -> RunSettings:
+    learner = SETTINGS[variant]
     return RunSettings(
-        agent="q-learning" if variant == "q-learning" else "dueling-dqn",
-        learner=SETTINGS[variant],
+        agent="q-learning" if isinstance(learner, QLearningSettings) else "dueling-dqn",
+        learner=learner,
         out=out,
         environment={
             **(_ANY_ENVIRONMENT if variant == "any-listener" else _ENVIRONMENT),
@@ -131,7 +94,6 @@ def live(variant: str, out: Path, catalogue: Path, last_operation: int | None = 
         return made
 
     agents.training.untrained = agents.resume.untrained = noted
-    agents.training.DuelingDQN = functools.partial(DuelingDQN, **_MORE.get(variant, {}))  # type: ignore[misc, assignment]
     write_json = agents.training.write_json
 
     def write_final_state_first(path: Path, content: Mapping[str, Any]) -> None:

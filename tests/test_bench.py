@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import bench.__main__ as program
-from bench import learning, memory, million, report, stock_dqn, timing
+from bench import learning, listeners, memory, million, report, stock_dqn, timing
 from bench.regret import Reached, notebooks_listener, relative_regret
-from music_env import Catalogue, encode
+from music_env import Catalogue, Preference, encode
 
 ROOT = Path(__file__).resolve().parents[1]
 LISTENER = {"session_length": 20}
@@ -150,3 +150,20 @@ def test_the_program_lists_its_benchmarks():
         check=True,
     )
     assert done.stdout.split() == list(program.NAMES)
+
+
+def test_the_share_of_perfect_runs_has_an_interval(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = {"decision_accuracy": 1.0, "relative_regret": 0.0, "train_seconds": 1.0}
+    monkeypatch.setattr("sys.argv", ["listeners"])
+    monkeypatch.setattr(listeners, "train_run", lambda _: metrics)
+    monkeypatch.setattr(
+        listeners, "all_listeners", lambda *_: 23 * [("embedded", None, Preference("A"))]
+    )
+    listeners.main()
+    # 0.025 ** (1 / 23), by hand
+    assert "23 of 23 runs with every decision right (95 % interval of the share, " in (
+        out := capsys.readouterr().out
+    )
+    assert "Clopper-Pearson: 0.85 to 1.00)" in out

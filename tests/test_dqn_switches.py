@@ -330,7 +330,7 @@ def test_n_steps_reach_each_buffer_that_sums():
                 assert learner.n_steps == learner.replay_buffer.n_steps == n_steps
                 assert learner.replay_buffer.gamma == GAMMA
     given = {"n_steps": 4, "gamma": 0.5}
-    learner = chain_learner(**PRIORITIZED, n_steps=4, replay_buffer_kwargs=given)
+    learner = chain_learner(**PRIORITIZED, **given, replay_buffer_kwargs=given)
     assert (learner.replay_buffer.n_steps, learner.replay_buffer.gamma) == (4, 0.5)
 
 
@@ -353,6 +353,19 @@ class OneStep(ReplayBuffer):
         (
             {"n_steps": 3, "replay_buffer_kwargs": {"n_steps": 2}},
             "n_steps=3 contradicts replay_buffer_kwargs with n_steps=2",
+        ),
+        # The buffer's own would go before the learner's without a word.
+        (
+            {"replay_buffer_kwargs": {"n_steps": 4}, **PRIORITIZED},
+            "n_steps=1 contradicts replay_buffer_kwargs with n_steps=4: give it to the learner",
+        ),
+        (
+            {"replay_buffer_kwargs": {"gamma": 0.5}, **PRIORITIZED},
+            "gamma=0.9 contradicts replay_buffer_kwargs with gamma=0.5: give it to the learner",
+        ),
+        (
+            {"n_steps": 3, "replay_buffer_kwargs": {"gamma": 0.5}},
+            "gamma=0.9 contradicts replay_buffer_kwargs with gamma=0.5",
         ),
         ({"optimize_memory_usage": True, **PRIORITIZED}, "needs optimize_memory_usage=False"),
     ],

@@ -27,6 +27,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecNormalize
 from stable_baselines3.dqn.policies import DQNPolicy
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.nn import functional as F
 
 import agents.dueling_dqn
 from agents.dueling_dqn import DuelingDQN
@@ -143,14 +144,16 @@ class Recorder(BaseCallback):
 # --- The update -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n_steps", [1, 3])
-@pytest.mark.parametrize("gamma", [0.99, 0.0])
-def test_updates_equal_those_of_sb3_bit_for_bit(gamma, n_steps):
+@pytest.mark.parametrize(
+    ("gamma", "n_steps", "n_envs"),
+    [(0.99, 1, 1), (0.99, 1, 3), (0.99, 3, 3), (0.0, 3, 1), (0, 1, 3)],
+)
+def test_updates_equal_those_of_sb3_bit_for_bit(gamma, n_steps, n_envs):
     learners = []
     for algorithm, policy in ((DQN, "MlpPolicy"), (DuelingDQN, DQNPolicy)):
         learner = algorithm(
             policy,
-            env="CartPole-v1",
+            env=make_vec_env("CartPole-v1", n_envs=n_envs),
             gamma=gamma,
             n_steps=n_steps,
             learning_rate=LinearSchedule(0.01, 0.0, 1.0),
@@ -172,6 +175,14 @@ def test_updates_equal_those_of_sb3_bit_for_bit(gamma, n_steps):
             learner.train(1, 16)
             learner._on_step()  # every fiftieth updates the target network
     assert_same_weights(*learners)
+    ours, theirs = (learner.policy.optimizer.state_dict()["state"] for learner in learners)
+    assert ours.keys() == theirs.keys() == {0, 1, 2, 3}  # weights and biases of two layers
+    for parameter, moments in theirs.items():
+        assert moments.keys() == ours[parameter].keys() == {"step", "exp_avg", "exp_avg_sq"}
+        for name, moment in moments.items():
+            np.testing.assert_array_equal(
+                ours[parameter][name], moment, err_msg=f"{name} of parameter {parameter}"
+            )
     assert not th.equal(start["q_net.q_net.0.weight"], learners[0].q_net.q_net[0].weight)
     logged = [learner.logger.name_to_value for learner in learners]
     assert logged[0] == logged[1]
@@ -257,6 +268,34 @@ def test_updates_are_made_in_training_mode(monkeypatch):
     assert set(modes) == {(True, True, False)}
     learner.q_values(learner.get_env().reset())
     assert not learner.q_net.training
+
+
+class Dropout(FlattenExtractor):
+    """Half of the observation is lost in training."""
+
+    def forward(self, observations):
+        return F.dropout(super().forward(observations), 0.5, self.training)
+
+
+def test_double_targets_pick_as_predict_does():
+    policy_kwargs = {"net_arch": [16], "features_extractor_class": Dropout}
+    learner = make(double=True, gamma=0.9, policy_kwargs=policy_kwargs)
+    buffer = learner.replay_buffer
+    fill(buffer)
+    generator = th.Generator().manual_seed(0)
+    with th.no_grad():
+        for parameter in learner.q_net.parameters():
+            parameter.normal_(generator=generator)
+    batch = buffer.sample(200)
+    learner.policy.set_training_mode(True)
+    targets = learner._targets(batch)
+    assert learner.q_net.training and learner.q_net.features_extractor.training
+    picks, _ = learner.predict(batch.next_observations.numpy(), deterministic=True)
+    assert len(set(picks)) > 1
+    with th.no_grad():
+        values = learner.q_net_target(batch.next_observations)[th.arange(200), th.as_tensor(picks)]
+    expected = batch.rewards[:, 0] + 0.9 * (1 - batch.dones[:, 0]) * values
+    np.testing.assert_array_equal(targets[:, 0], expected)
 
 
 @pytest.mark.parametrize("kwargs", [{"n_steps": 3}, {"double": True, "tau": 0.5}])
@@ -462,6 +501,15 @@ def test_updates_follow_a_function_of_the_progress():
     assert made.tolist() == [5, 4, 3, 2, 1, 0, 0, 0, 0, 0]
 
 
+def test_any_whole_number_of_updates(tmp_path):
+    learner = make(learning_starts=0, train_freq=1, gradient_steps=np.int64(2)).learn(50)
+    assert learner._n_updates == 2 * 10
+    learner.save(tmp_path / "model")
+    assert DuelingDQN.load(tmp_path / "model").gradient_steps == 2
+    with pytest.raises(TypeError, match="float"):
+        make(gradient_steps=2.5)
+
+
 # --- Files ----------------------------------------------------------------------------------------
 
 
@@ -665,7 +713,7 @@ def test_other_policies_are_kept(tmp_path):
 
 def test_buffers_are_kept_as_they_were_given(tmp_path):
     given = {"n_steps": 4, "gamma": 0.5}
-    learner = make(replay_buffer_class=NStepReplayBuffer, replay_buffer_kwargs=given)
+    learner = make(replay_buffer_class=NStepReplayBuffer, replay_buffer_kwargs=given, **given)
     learner.save(tmp_path / "model")
     loaded = DuelingDQN.load(tmp_path / "model")
     assert isinstance(loaded.replay_buffer, NStepReplayBuffer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import pickle
@@ -25,7 +26,7 @@ import pytest
 import torch as th
 from conftest import six_frame
 from gymnasium import spaces
-from killed_runs import CountingBuffer, in_process
+from killed_runs import in_process
 from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.logger import Logger
@@ -34,6 +35,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 
 import agents.model_file
 import train
+from agents.replay import PrioritizedReplayBuffer
 from agents.replay_segments import ReplaySegments, _rings, check_buffer, delete_segments
 from agents.resume import RunFinishedError, resume_run
 from agents.runs import RunError
@@ -147,13 +149,17 @@ def _last_step(run: Path) -> int:
 def test_killed_at_each_operation_around_a_snapshot_it_ends_the_same(
     uninterrupted: Callable[[str], Path], catalogue: Path, tmp_path: Path
 ) -> None:
-    assert in_process("dueling-dqn", tmp_path / "run", catalogue, 1) == -signal.SIGKILL
-    assert not (tmp_path / "run" / "config.json").exists()  # nothing has begun
     # The first log, the first snapshot, rows of the log, the second snapshot with its segment: all
     # even operations are the death of a first life, the odd ones that of a second.
     for last in range(2, 16, 2):
         run = tmp_path / str(last)
-        for operation in (last, 17 - last):
+        first = [last]
+        if last == 2:
+            assert in_process("dueling-dqn", run, catalogue, 1) == -signal.SIGKILL
+            # Nothing has begun; it begins in the same folder, once that is cleared.
+            assert [path.name for path in run.iterdir()] == ["config.json.part"]
+            first = [last + 1]
+        for operation in (*first, 17 - last):
             code = in_process("dueling-dqn", run, catalogue, operation)
             assert code == -signal.SIGKILL, (last, operation)
         assert in_process("dueling-dqn", run, catalogue) == 0, last
@@ -242,6 +248,18 @@ def _fail_at(patch: pytest.MonkeyPatch, last: int) -> None:
     patch.setattr(agents.model_file, "save_file", save)
 
 
+def _fail_at_call(patch: pytest.MonkeyPatch, method: str, last: int) -> None:
+    """Let the last of some calls of a path's method do nothing but raise `Stopped`."""
+    original, calls = getattr(Path, method), itertools.count(1)
+
+    def failing(self: Path, *args: Any, **kwargs: Any) -> Any:
+        if next(calls) == last:
+            raise Stopped
+        return original(self, *args, **kwargs)
+
+    patch.setattr(Path, method, failing)
+
+
 @pytest.mark.parametrize("variant", AGENTS)
 def test_an_error_while_writing_leaves_the_snapshot_before(
     variant: str, broken_off: Callable[[str], Path], uninterrupted: Callable[[str], Path]
@@ -275,6 +293,43 @@ def test_ten_snapshots_a_run_and_only_new_rows_are_written(
     last = int(states[-1].removeprefix("state-").removesuffix(".safetensors"))
     assert sum(rows for _, rows in written) == last // 8 >= 90
     assert not (tmp_path / "run" / "snapshot").exists()
+
+
+def test_a_run_that_was_killed_before_it_began_begins_in_the_same_folder(
+    catalogue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = replace(killed_runs.settings("q-learning", tmp_path / "run", catalogue), timesteps=8)
+    with pytest.MonkeyPatch.context() as patch:
+        _fail_at_call(patch, "replace", 1)
+        with pytest.raises(Stopped):
+            train_run(settings)
+    assert [path.name for path in settings.out.iterdir()] == ["config.json.part"]
+    assert _main("--resume", str(settings.out)) == 2
+    assert "holds no run" in (message := capsys.readouterr().err)
+    assert f"--out {settings.out}" in message
+    train_run(settings)  # as the message says
+    assert {path.name for path in settings.out.iterdir()} >= {"config.json", "metrics.json"}
+    # Another's folder is another matter.
+    (settings.out / "config.json").unlink()
+    with pytest.raises(RunError, match="it does not hold a run"):
+        train_run(settings)
+
+
+def test_overwriting_can_be_killed_and_clears_what_killed_runs_left(
+    catalogue: Path, tmp_path: Path
+) -> None:
+    settings = replace(killed_runs.settings("q-learning", tmp_path / "run", catalogue), timesteps=8)
+    train_run(settings)
+    for name in ("config.json.part", "metrics.json.part", ".model.safetensors.1.part"):
+        (settings.out / name).touch()
+    with pytest.MonkeyPatch.context() as patch:
+        _fail_at_call(patch, "unlink", len(list(settings.out.iterdir())))
+        with pytest.raises(Stopped):
+            train_run(replace(settings, overwrite=True))
+    # The folder still holds a run, which can be overwritten.
+    assert [path.name for path in settings.out.iterdir()] == ["config.json"]
+    train_run(replace(settings, overwrite=True))
+    assert (settings.out / "metrics.json").exists()
 
 
 @pytest.mark.parametrize("agent", AGENTS)
@@ -396,13 +451,17 @@ def test_of_two_snapshots_the_older_stands_in_for_the_other(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Snapshots, "_take", take_third_durably)
-        patch.setattr(agents.model_file, "sync_to_disk", note)
+        for module in ("model_file", "replay_segments"):
+            patch.setattr(f"agents.{module}.sync_to_disk", note)
         _fail_at(patch, 11)  # the first has no segment
         with pytest.raises(Stopped):
             train_run(killed_runs.settings("dueling-dqn", run, catalogue))
-    assert len(synced) == 4  # segment, folder, state, folder
     third, fifth = sorted((run / "snapshot").glob("state-*"))
-    assert third.name in synced[2]
+    first_segment, second_segment = (s["file"] for s in read_state(third)["replay"]["segments"])
+    assert synced == [
+        f".{second_segment}.{os.getpid()}.part", "snapshot", first_segment,
+        f".{third.name}.{os.getpid()}.part", "snapshot",
+    ]  # fmt: skip
     fifth.write_bytes(fifth.read_bytes()[:-50])  # as a power failure may leave it
     with pytest.warns(UserWarning, match=rf"{fifth.name} is damaged.*the snapshot before it"):
         resume_run(run, progress_bar=False)
@@ -497,6 +556,35 @@ def test_seconds_add_up(broken_off: Callable[[str], Path]) -> None:
     assert elapsed[0] < 100 and 2000 <= elapsed[-1] < 2100
 
 
+@pytest.mark.parametrize("begins", [True, False])
+def test_one_process_at_a_time_trains_in_a_folder(
+    begins: bool, broken_off: Callable[[str], Path], catalogue: Path, tmp_path: Path
+) -> None:
+    settings = killed_runs.settings("q-learning", tmp_path / "run", catalogue)
+    settings = replace(settings, timesteps=8)
+    run = settings.out if begins else broken_off("q-learning")
+    step, refused = GymVecEnv.step_wait, []
+
+    def trained_elsewhere(self: GymVecEnv) -> Any:
+        if not refused:
+            for attempt in (
+                lambda: resume_run(run, progress_bar=False),
+                lambda: train_run(replace(settings, out=run, overwrite=True)),
+            ):
+                with pytest.raises(RunError, match=f"another process is training in {run}: wait"):
+                    attempt()
+                refused.append(attempt)
+        return step(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GymVecEnv, "step_wait", trained_elsewhere)
+        train_run(settings) if begins else resume_run(run, progress_bar=False)
+    assert len(refused) == 2
+    # Once that has ended, the folder is free.
+    with pytest.raises(RunFinishedError):
+        resume_run(run)
+
+
 def test_without_snapshots(catalogue: Path, tmp_path: Path) -> None:
     settings = killed_runs.settings("q-learning", tmp_path / "run", catalogue)
     train_run(replace(settings, snapshots=0))
@@ -557,7 +645,7 @@ BUFFERS: dict[str, tuple[str, type[ReplayBuffer], dict[str, Any]]] = {
     "discrete": ("discrete", ReplayBuffer, {}),
     "dict": ("dict", DictReplayBuffer, {}),
     "n-step": ("box", NStepReplayBuffer, {"n_steps": 3}),
-    "own state": ("box", CountingBuffer, {}),
+    "own state": ("box", PrioritizedReplayBuffer, {"n_steps": 3}),
     "one array": (
         "box",
         ReplayBuffer,
@@ -588,6 +676,9 @@ def test_a_buffer_is_restored_from_segments(name: str, tmp_path: Path) -> None:
             batch(), batch(), generator.integers(2, size=n_envs), generator.random(n_envs), done,
             [{"TimeLimit.truncated": bool(d)} for d in done],
         )  # fmt: skip
+        if isinstance(buffer, PrioritizedReplayBuffer):  # those of old rows change as well
+            stored = np.arange(buffer.size() * n_envs)
+            buffer.update_priorities(generator.choice(stored, 4), generator.normal(size=4))
 
     buffer, added = empty(), 0
     segments = ReplaySegments(tmp_path)
@@ -610,11 +701,46 @@ def test_a_buffer_is_restored_from_segments(name: str, tmp_path: Path) -> None:
         again.restore(restored, described)
         assert (restored.pos, restored.full) == (buffer.pos, buffer.full), added
         np.testing.assert_equal(_rings(restored), _rings(buffer), err_msg=str(added))
-        if kind is CountingBuffer:
-            np.testing.assert_equal(restored.get_state(), buffer.get_state())  # type: ignore[attr-defined]
+        if isinstance(buffer, PrioritizedReplayBuffer):
+            assert isinstance(restored, PrioritizedReplayBuffer)
+            np.testing.assert_equal(restored.get_state(), buffer.get_state())
         held = sum(len(read_state(path)["rows"]) for path in tmp_path.iterdir())
         assert held <= 3 * (size + overlap), "segments that nothing needs are kept"
         segments = again  # as after a resume
+
+
+def test_forcing_a_buffer_to_disk_forces_each_segment_that_it_needs_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    for module in ("model_file", "replay_segments"):
+        monkeypatch.setattr(f"agents.{module}.sync_to_disk", lambda path: synced.append(path.name))
+    buffer, added = ReplayBuffer(10, BOX, spaces.Discrete(2), "cpu"), 0
+
+    def write(segments: ReplaySegments, new: int, *, sync: bool) -> tuple[list[str], Any]:
+        nonlocal added
+        zeros = np.zeros((1, 3), np.float32)
+        for _ in range(new):
+            buffer.add(zeros, zeros, np.zeros((1, 1)), np.zeros(1), np.zeros(1), [{}])
+        added += new
+        synced.clear()
+        described = segments.write(buffer, added, sync=sync)
+        names = [name.removeprefix(".").partition(".")[0] for name in synced]
+        return sorted(set(names) - {tmp_path.name}), described
+
+    segments = ReplaySegments(tmp_path)
+    assert write(segments, 4, sync=False)[0] == []
+    assert write(segments, 5, sync=False)[0] == []
+    # The first is needed no longer.
+    last_two = ["replay-000000000009", "replay-000000000014"]
+    assert write(segments, 5, sync=True)[0] == last_two
+    assert write(segments, 0, sync=True)[0] == []
+    assert write(segments, 1, sync=False)[0] == []
+    forced, described = write(segments, 0, sync=True)
+    assert forced == ["replay-000000000015"]
+    # What a killed process wrote may not be on the disk yet.
+    again = ReplaySegments(tmp_path, described)
+    assert write(again, 0, sync=True)[0] == [*last_two, "replay-000000000015"]
 
 
 def test_a_buffer_with_an_unknown_state_is_refused() -> None:

@@ -18,6 +18,7 @@ from study.__main__ import main
 from study.checks import EpisodeWatch, RegretWatch, check_grid, greedy_returns
 from study.engine import run_tasks
 from study.learners import (
+    BASELINES,
     LEARNERS,
     SAME_AT_DISCOUNT_0,
     SWITCHES,
@@ -371,6 +372,21 @@ def test_conclusions_on_control_and_switches(tmp_path):
     # (474.5 - 25) / (475 - 25), by hand
     assert "dueling-double-prioritized 0.999" in text
     assert "without it, final return: not told apart from none; IQMs differ by 0" in text
+
+
+def test_tables_are_in_the_order_of_the_study_and_not_of_the_runs(tmp_path):
+    figures = dict.fromkeys(("decision_accuracy", "balanced_accuracy", "relative_regret"), 0.5)
+    figures |= {"seen": 1, "right_seen": 1, "right_unseen": 1, "held_out": 2}
+    names = (*LEARNERS, *BASELINES)
+    rows = [
+        Task("generalisation", name, "embedded: a", seed, 24_000).row(status="done", **figures)
+        for name in reversed(names)
+        for seed in range(3)
+    ]
+    for name in reversed(SWITCHES):
+        rows += control_rows(name, 300.0, suite="control-ablation")
+    first_cells = re.findall(r"^\| ([a-z0-9-]+) \| \d+ \|", report_of(tmp_path, rows), re.MULTILINE)
+    assert first_cells == [*names, *SWITCHES]
 
 
 def test_failed_runs_are_named_and_left_out(tmp_path):
