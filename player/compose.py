@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from music_env.catalogue import Catalogue
-
-if TYPE_CHECKING:
-    from player.media.features import TrackFeatures
+from player.media.features import TrackFeatures
 
 SECONDS = 10.0
 """[s] Of a clip."""
@@ -50,8 +48,6 @@ class Clip:
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> Clip:
         """Return what `to_json` gave."""
-        from player.media.features import TrackFeatures
-
         features = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in content["features"].items()
@@ -78,8 +74,6 @@ def compose(
         is_judged: (n_tracks,) bool: these tracks are no stand-ins.
         generator: of the variation.
     """
-    from player.media.features import TrackFeatures
-
     features = [
         thing.features if isinstance(thing, Clip) else TrackFeatures.of(catalogue, thing).filled()
         for thing in liked[-64:]

@@ -190,7 +190,7 @@ class Engine:
         self._tell("loading", 0.5, "making the table")
         folder = self.settings.data / catalogue.checksum[:12]
         table = SharedTable(catalogue)
-        store = Store(folder / "listeners.sqlite3")
+        store = Store(self.settings.listeners or folder / "listeners.sqlite3")
         sessions = Sessions(store, catalogue, table, learning=self.settings.learning)
         name = "embedded catalogue" if path is None else path.name
         shelf = Shelf(catalogue, name, folder, table, sessions)

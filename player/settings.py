@@ -23,6 +23,7 @@ class PlayerSettings:
         data: the folder for policies and listeners. Each catalogue has its own in it, named by the
             first twelve digits of its checksum: ``policy/`` (a run's folder) and
             ``listeners.sqlite3``.
+        listeners: the file of the listeners; None: the one in the data folder.
         host: the address to be bound to.
         port: of it.
         allowed_hosts: further names by which the server may be called.
@@ -34,6 +35,7 @@ class PlayerSettings:
     catalogue: Path | None = None
     run: Path | None = None
     data: Path = DATA
+    listeners: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     allowed_hosts: tuple[str, ...] = ()
