@@ -55,6 +55,12 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
         help="tracks to judge when the policy is trained; if not given: the learner's default",
     )
     add(
+        "--musicgen",
+        metavar="MODEL",
+        help="make the clips of 'Generate for me' with this MusicGen model, which is installed on "
+        "this machine, such as facebook/musicgen-small, instead of composing them",
+    )
+    add(
         "--no-learning",
         action="store_true",
         help="learn nothing from presses, to see what learning is worth",
@@ -104,6 +110,7 @@ def main(description: str | None = None) -> int:
         host=arguments.host,
         port=arguments.port,
         allowed_hosts=tuple(arguments.allow_host),
+        music_model=arguments.musicgen,
         learning=not arguments.no_learning,
         timesteps=arguments.timesteps,
     )

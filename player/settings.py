@@ -29,6 +29,8 @@ class PlayerSettings:
         allowed_hosts: further names by which the server may be called.
         learning: whether the dueling DQN and the table learn from presses; switched off to measure
             what learning is worth.
+        music_model: name or folder of a MusicGen model that makes the clips of *Generate for me*;
+            None: they are composed.
         timesteps: tracks to judge in the training of the policy; None: the learner's default.
     """
 
@@ -40,4 +42,5 @@ class PlayerSettings:
     port: int = 8000
     allowed_hosts: tuple[str, ...] = ()
     learning: bool = True
+    music_model: str | None = None
     timesteps: int | None = None
