@@ -215,10 +215,6 @@ class Session(SessionViews):
         self.load(self._shared.recommender)
         self._store.change(self.listener, pending=self.pending)
 
-    def is_whole_after(self, error: Exception) -> bool:
-        """Whether memory and disk agree after an error: it was a refusal, before any change."""
-        return isinstance(error, PlayerError)
-
     # --- Choosing ---------------------------------------------------------------------------------
 
     def ranking(self) -> Iterator[None]:
