@@ -158,12 +158,13 @@ def serve(settings: PlayerSettings) -> int:
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """Return a socket bound to an address; port 0: any that is free."""
+    """Return a socket that listens at an address; port 0: any that is free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
+        listening.listen(128)  # who comes before the server is up waits for it
     except OSError:
         listening.close()
         raise

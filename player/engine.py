@@ -115,6 +115,7 @@ class Engine:
         self._phase, self._progress, self._message = "loading", 0.0, "reading the catalogue"
         self._shelf: Shelf | None = None
         self.stopping = threading.Event()
+        self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="player-engine", daemon=True)
 
     def start(self) -> None:
@@ -131,7 +132,7 @@ class Engine:
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until nothing is left to be made ready."""
-        self._thread.join(timeout)
+        self._done.wait(timeout)
 
     def shelf(self) -> Shelf:
         """Return what there is once the catalogue is read.
@@ -175,6 +176,12 @@ class Engine:
             self._phase, self._progress, self._message = phase, progress, message
 
     def _run(self) -> None:
+        try:
+            self._make_ready()
+        finally:
+            self._done.set()
+
+    def _make_ready(self) -> None:
         try:
             shelf = self._read()
         except Exception as error:
