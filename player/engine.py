@@ -175,6 +175,12 @@ class Engine:
         with self._lock:
             self._phase, self._progress, self._message = phase, progress, message
 
+    def _report(self, share: float, text: str) -> None:
+        """Tell how far the policy is; who tells it ends with the player."""
+        if self.stopping.is_set():
+            raise InterruptedError("the player is stopping")
+        self._tell("training", share, text)
+
     def _run(self) -> None:
         try:
             self._make_ready()
@@ -195,8 +201,7 @@ class Engine:
                 from player.policy import recommender_for
 
                 make = recommender_for
-            report: Report = lambda share, text: self._tell("training", share, text)  # noqa: E731
-            recommender = make(shelf.catalogue, self.settings, shelf.folder, report)
+            recommender = make(shelf.catalogue, self.settings, shelf.folder, self._report)
             shelf.sessions.recommender = recommender
             self._tell("ready", 1.0, "ready")
         except Exception as error:
