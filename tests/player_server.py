@@ -86,7 +86,7 @@ def started(
 ) -> Iterator[Player]:
     app = create_app(PlayerSettings(catalogue=catalogue, data=data, **settings), make)
     with TestClient(app, base_url=ADDRESS, headers=PAGE) as client:
-        app.state.engine.wait(60)
+        app.state.engine.wait(600)
         yield Player(app, client)
 
 
