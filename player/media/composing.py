@@ -182,6 +182,7 @@ def _step_below(pitch: int, features: TrackFeatures) -> int:
 def _comp(style: Style, chords: list[Chord], bars: int, energy: float) -> list[Note]:
     pattern = pattern_for(COMPINGS[style.comping], energy)
     power = style.comping == "power chords"
+    voiced: list[tuple[int, ...]]
     if power:
         low = [40 + (chord.root - 40) % 12 for chord in chords]
         voiced = [(root, root + 7, root + 12) for root in low]

@@ -256,7 +256,7 @@ def _shaded(channel: Floats, brightness: float, sample_rate: int) -> Floats:
     kernel = np.hanning(2 * round(8 * sample_rate / 44_100) + 3).astype(np.float32)
     treble = np.float32(0.4 + 1.2 * brightness)
     low = np.convolve(channel, kernel / kernel.sum(), mode="same")
-    return treble * channel + (1 - treble) * low
+    return np.asarray(treble * channel + (1 - treble) * low, dtype=np.float32)
 
 
 def _add_echo(bus: Floats, delay: int, share: float) -> None:
