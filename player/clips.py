@@ -45,7 +45,7 @@ class Clip:
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> Clip:
         """Return what `to_json` gave."""
-        features = {
+        features: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in content["features"].items()
         }

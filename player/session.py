@@ -60,6 +60,7 @@ class Session(SessionViews):
         self._shared, self._refresher = sessions, refresher
         self._store, self.catalogue = sessions.store, sessions.catalogue
         self._is_loaded = False
+        self._shortlist: NDArray[np.int64] | None = None  # of the last ranking in the background
 
     # --- From the disk ----------------------------------------------------------------------------
 
@@ -243,7 +244,7 @@ class Session(SessionViews):
 
     def _look_for(self, preference: Preference) -> None:
         self.candidates = wishes.Candidates.of(self.catalogue, preference)
-        self._shortlist: NDArray[np.int64] | None = None
+        self._shortlist = None
         self._look_for_more()
 
     def _look_for_more(self) -> None:

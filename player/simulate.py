@@ -146,7 +146,10 @@ def meet(address: str, listeners: Sequence[Taste], presses: int) -> list[Outcome
 
 
 def _meet(address: str, taste: Taste, presses: int) -> Outcome:
-    client, liked, seconds, faults = Client(address), [], [], []
+    client = Client(address)
+    liked: list[bool] = []
+    seconds: list[float] = []
+    faults: list[str] = []
     pressed: list[tuple[str, str, bool]] = []
     right: dict[str, float | None] = {}
     try:
