@@ -1,0 +1,341 @@
+"""One listener: what was pressed, what is shown, and the two learners that learn from it.
+
+Every method but `ranking` is called with the session's lock held, see `player.sessions.Sessions`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from music_env.listener import Preference
+from music_env.metrics import top_k
+from player import wishes
+from player.clips import Clip, made_for
+from player.errors import PlayerError
+from player.learners import DuelingLearner, Judgement, TabularLearner
+from player.nearest import nearest_preferences
+from player.store import Pending, Press
+from player.views import SessionViews
+
+if TYPE_CHECKING:
+    from agents.online import OnlineRecommender
+    from player.refresher import Refresher
+    from player.sessions import Sessions
+
+MAX_SHORTLIST = 20_000
+"""Candidates ranked at a press; of more of them, those at the top of the last full ranking."""
+
+CHUNK = 16_384
+"""Tracks ranked at a time in the background, while a press may have to wait."""
+
+_EQUAL = 1e-9  # probabilities that differ by less are equal up to rounding
+
+DEFAULT_SETTINGS: Mapping[str, bool] = {"remote_media": False, "spotify": False}
+
+
+class Session(SessionViews):
+    """One listener in memory.
+
+    Args:
+        sessions: all of them, with what they share.
+        listener: the listener's number in the store.
+        refresher: of rankings that are too long for a press.
+
+    Attributes:
+        lock: held by the request that uses the session.
+        given_up: memory may differ from the disk: make another session.
+    """
+
+    def __init__(self, sessions: Sessions, listener: int, refresher: Refresher) -> None:
+        self.listener = listener
+        self.lock = threading.Lock()
+        self.given_up = False
+        self._shared, self._refresher = sessions, refresher
+        self._store, self.catalogue = sessions.store, sessions.catalogue
+        self._is_loaded = False
+        self._shortlist: NDArray[np.int64] | None = None  # of the last ranking in the background
+
+    # --- From the disk ----------------------------------------------------------------------------
+
+    def load(self, recommender: OnlineRecommender | None) -> None:
+        """Learn everything anew from the disk, where that has not been done yet.
+
+        Args:
+            recommender: of the policy; None where it is not there yet.
+        """
+        is_new = not self._is_loaded
+        if is_new:
+            self._read()
+            self._is_loaded = True
+        if recommender is not None and self.dueling is None:
+            self._meet(recommender)
+        if is_new and self.pending is None:
+            self.pending = self._chosen()
+
+    def _read(self) -> None:
+        row = self._store.listener(self.listener)
+        stored = self._store.presses(self.listener)
+        self.seed, self.learner = row.seed, row.learner
+        self.preference = wishes.from_json(row.preference)
+        self.settings = {**DEFAULT_SETTINGS, **row.settings}
+        self.presses = [press for press in stored if not press.undone]
+        self._undone = {press.press_id: press for press in stored if press.undone}
+        self._last_number = stored[-1].number if stored else 0
+        clips = self._store.clips(self.listener)
+        self.clips = {number: Clip.of_json(content) for number, content in clips.items()}
+        self.is_judged = np.zeros(self.catalogue.n_tracks, dtype=np.bool_)
+        self.tabular = TabularLearner(self._shared.table)
+        self.dueling: DuelingLearner | None = None
+        for press in self.presses:
+            self._mark(press.track, True)
+            if self._shared.learning:
+                self.tabular.absorb(self._judgement(press))
+        self._look_for(self.preference)
+        self.pending = row.pending
+
+    def _meet(self, recommender: OnlineRecommender) -> None:
+        """Let the dueling DQN's listener catch up with all presses."""
+        judgements = [self._judgement(press) for press in self.presses if self._shared.learning]
+        self.dueling = DuelingLearner(recommender, self.preference, judgements, self.seed)
+        if self.pending is not None and self.pending.expected.get("dueling-dqn") is None:
+            expected = self._expected(self.pending.track)
+            self.pending = replace(self.pending, expected=expected)
+
+    # --- What a listener does ---------------------------------------------------------------------
+
+    def press(self, press_id: str, track: str, liked: bool) -> bool:
+        """Learn from a press and choose the next track; both are on disk afterwards.
+
+        Returns:
+            Whether it was there already: the same press once more changes nothing.
+
+        Raises:
+            PlayerError: 409: it is not about the track that is to be judged, or its id is another
+                press's.
+        """
+        before = self._press_of(press_id)
+        if before is not None:
+            if (before.track, before.liked) != (track, liked):
+                raise self._conflict(
+                    "press-id-reused",
+                    f"the press {press_id} was of the track {before.track}, "
+                    f"liked {str(before.liked).lower()}: take a new press_id for every press",
+                )
+            return True
+        if self.pending is None or self.pending.track != track:
+            now = "no track" if self.pending is None else f"the track {self.pending.track}"
+            raise self._conflict(
+                "stale-track", f"{now} is to be judged now, not {track!r}: see the state"
+            )
+        self._last_number += 1
+        shown = self.pending
+        press = Press(
+            self._last_number, press_id, track, liked, shown.recommended_by, shown.expected
+        )
+        self.presses.append(press)
+        self._mark(track, True)
+        self._learn(self._judgement(press))
+        self.pending = self._chosen()
+        self._store.add_press(self.listener, press, self.pending)
+        return False
+
+    def undo(self, press_id: str) -> None:
+        """Take the last press back; its track is to be judged again.
+
+        Raises:
+            PlayerError: 409: it is not the last press.
+        """
+        if press_id in self._undone:
+            return
+        if not self.presses or self.presses[-1].press_id != press_id:
+            last = self.presses[-1].press_id if self.presses else "none"
+            raise self._conflict(
+                "not-the-last-press",
+                f"only the last press can be taken back, which is {last}, not {press_id}",
+            )
+        press = self.presses.pop()
+        self._undone[press_id] = replace(press, undone=True)
+        self._mark(press.track, False)
+        if self._shared.learning:
+            self.tabular.undo()
+            if self.dueling is not None:
+                self.dueling.undo()
+        self._look_for_more()
+        self.pending = Pending(press.track, press.recommended_by, press.expected)
+        self._store.undo_press(self.listener, press.number, self.pending)
+
+    def ask_for(self, preference: Preference) -> None:
+        """Show tracks of a preference from now on.
+
+        Raises:
+            PlayerError: 422: the catalogue has no such artist or genre.
+        """
+        self.preference = wishes.checked(self.catalogue, preference)
+        self._look_for(self.preference)
+        if self.dueling is not None:
+            self.dueling = self.dueling.asked(self.preference)
+        self.pending = self._chosen()
+        content = wishes.as_json(self.preference)
+        self._store.change(self.listener, pending=self.pending, preference=content)
+
+    def choose_learner(self, learner: str) -> None:
+        """Let a learner recommend from now on."""
+        if learner != self.learner:
+            self.learner = learner
+            self._shortlist = None
+            self.pending = self._chosen()
+            self._store.change(self.listener, pending=self.pending, learner=learner)
+
+    def change_settings(self, changes: Mapping[str, bool]) -> None:
+        """Change some settings."""
+        self.settings = {**self.settings, **changes}
+        self._store.change(self.listener, pending=self.pending, settings=self.settings)
+
+    def generate(self) -> None:
+        """Make a clip of what was liked so far, which is to be judged next."""
+        liked = [self._of_key(press.track) for press in self.presses if press.liked]
+        number = max(self.clips, default=0) + 1
+        seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
+        clip = made_for(self.catalogue, liked, number, self.is_judged, seed=seed)
+        self.clips[number] = clip
+        key = f"g{number}"
+        self.pending = Pending(key, "request", self._expected(key))
+        self._store.add_clip(self.listener, number, clip.to_json(), self.pending)
+
+    def reset(self) -> None:
+        """Forget all presses, clips, and the preference."""
+        self._store.forget(self.listener, seed=secrets.randbits(32))
+        self._is_loaded = False
+        self.load(self._shared.recommender)
+        self._store.change(self.listener, pending=self.pending)
+
+    # --- Choosing ---------------------------------------------------------------------------------
+
+    def ranking(self) -> Iterator[None]:
+        """Rank all candidates, and keep the best as the shortlist; yields now and then.
+
+        Called without the lock, and takes it for a part at a time: a press that comes between two
+        parts is taken into account by the later one only. The next ranking mends that.
+        """
+        with self.lock:
+            if self.given_up or not self._is_loaded:
+                return
+            candidates, learner = self.candidates, self.learner
+            tracks = candidates.left(self.is_judged)
+        likely = np.empty(len(tracks), dtype=np.float32)
+        for start in range(0, len(tracks), CHUNK):
+            part = slice(start, start + CHUNK)
+            with self.lock:
+                if candidates is not self.candidates or learner != self.learner:
+                    return  # somebody asked for something else, and for another ranking
+                likely[part] = self._active()[1].like_probabilities(tracks[part])
+            yield
+        best = tracks[top_k(likely, MAX_SHORTLIST)]
+        with self.lock:
+            if candidates is self.candidates and learner == self.learner:
+                self._shortlist = best
+
+    def _look_for(self, preference: Preference) -> None:
+        self.candidates = wishes.Candidates.of(self.catalogue, preference)
+        self._shortlist = None
+        self._look_for_more()
+
+    def _look_for_more(self) -> None:
+        self.remaining = len(self.candidates.left(self.is_judged))
+        self._suggestions: list[dict[str, Any]] | None = None
+
+    def _chosen(self) -> Pending | None:
+        """Return the candidate most likely to be liked; any of equal ones."""
+        left = self.candidates.left(self.is_judged)
+        self.remaining, self._suggestions = len(left), None
+        if not left.size:
+            return None
+        generator = np.random.default_rng([self.seed, self._last_number])
+        pool = self._pool(left, generator)
+        name, learner = self._active()
+        likely = learner.like_probabilities(pool)
+        track = int(pool[generator.choice(np.flatnonzero(likely >= likely.max() - _EQUAL))])
+        return Pending(str(track), name, self._expected(str(track)))
+
+    def _pool(self, left: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
+        """Return at most `MAX_SHORTLIST` of the tracks that are left, and have the rest ranked."""
+        if len(left) <= MAX_SHORTLIST:
+            return left
+        self._refresher.ask(self)
+        if self._shortlist is not None:
+            shortlist = self._shortlist[~self.is_judged[self._shortlist]]
+            if shortlist.size:
+                return shortlist
+        return generator.choice(left, MAX_SHORTLIST, replace=False, shuffle=False)
+
+    def _active(self) -> tuple[str, TabularLearner | DuelingLearner]:
+        """Return who recommends now, and the name: the table until the dueling DQN is there."""
+        if self.learner == "dueling-dqn" and self.dueling is not None:
+            return "dueling-dqn", self.dueling
+        return "tabular", self.tabular
+
+    def _expected(self, key: str) -> dict[str, float | None]:
+        track = np.array([self._judgement_on(key, True).track])
+        dueling = self.dueling
+        return {
+            "tabular": float(self.tabular.like_probabilities(track)[0]),
+            "dueling-dqn": None if dueling is None else float(dueling.like_probabilities(track)[0]),
+        }
+
+    def suggestions(self) -> list[dict[str, Any]]:
+        """Return the nearest preferences that have tracks left, where this one has none."""
+        if self.remaining:
+            return []
+        if self._suggestions is None:
+            found = nearest_preferences(self.catalogue, self.preference, self.is_judged)
+            self._suggestions = [
+                {
+                    "preference": wishes.as_json(near.preference),
+                    "change": near.change,
+                    "text": near.text,
+                    "remaining": near.remaining,
+                }
+                for near in found
+            ]
+        return self._suggestions
+
+    # --- Learning ---------------------------------------------------------------------------------
+
+    def _learn(self, judgement: Judgement) -> None:
+        if self._shared.learning:
+            self.tabular.absorb(judgement)
+            if self.dueling is not None:
+                self.dueling.absorb(judgement)
+
+    def _judgement(self, press: Press) -> Judgement:
+        return self._judgement_on(press.track, press.liked)
+
+    def _judgement_on(self, key: str, liked: bool) -> Judgement:
+        thing = self._of_key(key)
+        if isinstance(thing, Clip):
+            return Judgement(thing.stand_in, liked, is_sound=True)
+        return Judgement(thing, liked)
+
+    def _of_key(self, key: str) -> int | Clip:
+        """Return the catalogue's index, or the clip, of a key that was given out."""
+        return self.clips[int(key[1:])] if key.startswith("g") else int(key)
+
+    def _mark(self, key: str, is_judged: bool) -> None:
+        if not key.startswith("g"):
+            self.is_judged[int(key)] = is_judged
+
+    def _press_of(self, press_id: str) -> Press | None:
+        for press in reversed(self.presses):
+            if press.press_id == press_id:
+                return press
+        return self._undone.get(press_id)
+
+    def _conflict(self, code: str, reason: str) -> PlayerError:
+        return PlayerError(409, code, reason, state=self.state())
