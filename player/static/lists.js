@@ -70,6 +70,7 @@ function showLiked() {
 
 function showHistory(more) {
   byId("history-empty").hidden = pressed.length > 0;
+  byId("history-note").hidden = !pressed.length;
   byId("history-more").hidden = !more;
   fill("history-list", pressed, "h");
 }
@@ -86,9 +87,6 @@ function fill(id, presses, prefix) {
 
 function item(press, withVerdict) {
   const { track } = press;
-  const who = artistsOf(track);
-  const expected = press.expected[press.recommended_by];
-  const guess = withVerdict && expected !== null && expected !== undefined;
   return el(
     "li",
     {},
@@ -104,18 +102,22 @@ function item(press, withVerdict) {
       "div",
       {},
       el("p", { class: "name", title: track.title }, track.title || "Untitled"),
-      el("p", { class: "quiet" }, guess ? `${who} · expected ${percent(expected)}` : who),
+      el("p", { class: "quiet" }, artistsOf(track)),
     ),
-    withVerdict ? verdict(press.liked) : null,
+    withVerdict ? verdict(press) : null,
   );
 }
 
-function verdict(isLiked) {
+function verdict({ liked: isLiked, expected, recommended_by: who }) {
+  const share = expected[who] ?? null;
+  const guess = share === null ? null : el("span", {}, percent(share));
+  guess?.prepend(el("span", { class: "unseen" }, "expected at "));
   return el(
     "span",
     { class: `verdict ${isLiked ? "liked" : "disliked"}` },
+    guess,
     icon(isLiked ? "like" : "dislike"),
-    el("span", { class: "unseen" }, isLiked ? "liked" : "disliked"),
+    el("span", { class: "unseen" }, isLiked ? ", liked" : ", disliked"),
   );
 }
 

@@ -288,8 +288,7 @@ function showStatus() {
   if (catalogue) {
     setText(
       byId("catalogue"),
-      `${catalogue.name}: ${several(catalogue.tracks, "track")} of ` +
-        `${several(catalogue.artists, "artist")}`,
+      `${catalogue.name}, ${several(catalogue.tracks, "track")}`,
     );
   } else if (phase === "failed") {
     setText(byId("title"), "The catalogue cannot be used");

@@ -9,8 +9,8 @@ const DOTS = 60; // the last ones; more would be a blot
 const ROWS = 12; // of the table
 const SIZE = { width: 400, height: 128, left: 34, right: 8, top: 8, bottom: 20 };
 
-/** Draw the answer to `GET /api/plot`. */
-export function show(data, learner) {
+/** Draw the answer to `GET /api/plot`, for the learner who recommends. */
+export function show(data, recommender) {
   const place = byId("learnt-content");
   const presses = data.liked.length;
   if (!presses) {
@@ -19,11 +19,17 @@ export function show(data, learner) {
     );
     return;
   }
+  // As long as a learner is not there, the other one recommends.
+  const learner =
+    [recommender, ...LEARNER_NAMES].find((name) =>
+      data.learners[name].expected.some((share) => share !== null),
+    ) ?? recommender;
   const wasOpen = place.querySelector("details")?.open ?? false;
   const details = table(data, learner);
   details.open = wasOpen;
   place.replaceChildren(
     el("h3", {}, "Right guesses so far"),
+    legend(),
     guesses(data),
     el("p", { class: "sum quiet" }, guessText(data)),
     el("h3", {}, `Expected by ${learnerName(learner)}, and given`),
@@ -51,11 +57,23 @@ function guesses(data) {
       }),
     );
   }
-  chart.append(
-    svg("text", { class: "dueling-dqn", x: SIZE.left + 8, y: SIZE.height - 28 }, "— dueling DQN"),
-    svg("text", { class: "tabular", x: SIZE.left + 108, y: SIZE.height - 28 }, "- - table"),
-  );
   return chart;
+}
+
+/** Which line is whose. Screen readers read the sentence below the plot instead. */
+function legend() {
+  return el(
+    "p",
+    { class: "legend quiet", "aria-hidden": "true" },
+    ...LEARNER_NAMES.flatMap((name) => [
+      svg(
+        "svg",
+        { class: "chart swatch", viewBox: "0 0 26 8" },
+        svg("line", { class: `line ${name}`, x1: 2, x2: 24, y1: 4, y2: 4 }),
+      ),
+      learnerName(name),
+    ]),
+  );
 }
 
 function guessText(data) {
@@ -142,15 +160,12 @@ function table(data, learner) {
 }
 
 function frame(name, text, first, size, marks, left = SIZE.left) {
-  const chart = svg(
-    "svg",
-    {
-      class: "chart",
-      role: "img",
-      viewBox: `0 0 ${SIZE.width} ${SIZE.height}`,
-      "aria-label": `${name}. ${text}`,
-    },
-  );
+  const chart = svg("svg", {
+    class: "chart",
+    role: "img",
+    viewBox: `0 0 ${SIZE.width} ${SIZE.height}`,
+    "aria-label": `${name}. ${text}`,
+  });
   for (const [share, label] of marks) {
     chart.append(
       svg("line", {

@@ -12,8 +12,9 @@ const glow = byId("glow");
 let shown = null;
 
 artwork.addEventListener("error", () => {
-  if (!shown || artwork.dataset.made === "yes") return;
-  setArtwork(shown.artwork.made, true); // a catalogue's picture that does not come
+  if (!shown) return;
+  if (artwork.dataset.made === "no") setArtwork(shown.artwork.made, true);
+  else artwork.hidden = glow.hidden = true;
 });
 
 /** Show a track; null: none. */
@@ -21,6 +22,7 @@ export function show(track) {
   const isOther = !track || !shown || shown.key !== track.key;
   shown = track;
   for (const id of ["track", "player", "actions"]) byId(id).hidden = !track;
+  byId("stage").classList.toggle("without-track", !track);
   if (!track) {
     audio.unload();
     byId("spotify").replaceChildren();
@@ -29,7 +31,7 @@ export function show(track) {
   setText(byId("title"), track.title || "Untitled");
   setText(byId("artists"), artistsOf(track));
   byId("artists").hidden = !artistsOf(track);
-  setText(byId("album"), track.album === track.title ? "" : track.album);
+  setText(byId("album"), track.album);
   byId("facts").replaceChildren(...facts(track));
   if (isOther) {
     const remote = safeLink(track.artwork.catalogue);
@@ -52,10 +54,9 @@ export function showSource(isMade) {
         ? "Ten seconds made by MusicRec from the track's features, not the original recording."
         : "Preview from the catalogue's own site.",
   );
-  if (isOurs && shown.downloads) {
-    made.append("Keep it: ", download(shown.downloads.wav, "WAV"), " or ");
-    made.append(download(shown.downloads.midi, "MIDI"));
-  }
+  const links = [download(shown.downloads?.wav, "WAV"), download(shown.downloads?.midi, "MIDI")];
+  const there = links.filter((link) => link !== null);
+  if (there.length) made.append("Keep it: ", ...there.flatMap((link) => [link, " "]));
 }
 
 /** Artists in a line; of a clip who made it. */
@@ -115,6 +116,6 @@ function showSpotify(track) {
 
 function download(link, text) {
   const address = safeLink(link);
-  if (!address) return text;
+  if (!address) return null;
   return el("a", { href: address, download: true }, icon("save"), text);
 }

@@ -24,7 +24,8 @@ export function show(track) {
 
 function termRow({ term, wanted, met, reward }, track) {
   if (wanted === null) {
-    return row(capital(term), "0", null, "left open: counts nothing");
+    const label = el("span", {}, capital(term), el("span", { class: "quiet" }, " left open"));
+    return row(label, "0", null, null);
   }
   const asked = term === "danceability" ? range(wanted) : wanted;
   const has = {
@@ -39,7 +40,7 @@ function sum({ terms, reward }) {
   const stated = terms.filter((term) => term.wanted !== null).length;
   const text = stated
     ? `A Like would be worth ${signed(reward)} of ${signed(stated)} at most.`
-    : "You asked for nothing in particular: the track was chosen by what you pressed.";
+    : "You asked for nothing in particular: what you press decides.";
   return el("p", { class: "sum quiet" }, text);
 }
 
@@ -96,7 +97,7 @@ function row(label, value, picture, text) {
   return el(
     "div",
     { class: "row" },
-    el("span", {}, label),
+    label instanceof Element ? label : el("span", {}, label),
     el("span", { class: "value" }, value),
     picture,
     text === null ? null : el("span", { class: "quiet" }, text),

@@ -24,7 +24,7 @@ export function several(number, word, words = `${word}s`) {
 }
 
 export function percent(share) {
-  return `${Math.round(100 * share)} %`;
+  return `${Math.round(100 * share)}\u00a0%`; // no line ends before the sign
 }
 
 /** Seconds as minutes and seconds. */
