@@ -10,6 +10,7 @@ table serves all of them.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,6 +72,14 @@ class Belief:
             before = self._seen.get(artist, 0.0)
             self._seen[artist] = before + gain[MATCH] - gain[MISS]
         self._posterior = None
+
+    def copy(self) -> Belief:
+        """Return an equal belief, which learns on its own from here on."""
+        other = copy.copy(self)
+        other._open, other._other = self._open.copy(), self._other.copy()
+        other._seen = dict(self._seen)  # its arrays are never written to
+        other._posterior = None
+        return other
 
     def like_probabilities(self, tracks: NDArray[np.int64]) -> Floats:
         """Return (n,) float64: the probability that each of (n,) tracks is liked."""

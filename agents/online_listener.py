@@ -5,6 +5,8 @@ Made by `agents.online.OnlineRecommender`, where it is said how.
 
 from __future__ import annotations
 
+import copy
+from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,6 +37,10 @@ SWITCHING = 0.02
 """Share of the weights that moves back towards the start at each press, so that a model that was
 wrong for long can still come back (fixed share: M. Herbster, M. K. Warmuth, "Tracking the best
 expert", Machine Learning 32, 1998)."""
+
+UNDO_AT_ONCE = 4
+"""Presses that are taken back without learning all others anew, which costs some milliseconds for
+each of them; what was known before each is kept for that."""
 
 SNAPSHOT_VERSION = 1
 
@@ -98,6 +104,7 @@ class OnlineListener:
         self._listeners = Listeners.of(recommender.catalogue, [stated])
         self._shown: dict[int, None] = {}  # in order
         self._presses: list[_Press] = []  # all of them, also those on a track judged again later
+        self._before: deque[_Learnt] = deque(maxlen=UNDO_AT_ONCE)
         self._by_policy: Floats | None = None
         self._prior = recommender.prior
         if stated.danceability is not None:
@@ -109,7 +116,8 @@ class OnlineListener:
     @property
     def judged(self) -> dict[int, bool]:
         """The tracks judged, and whether they were liked, in the order of the presses."""
-        return {press.track: press.liked for press in _latest(self._presses)}
+        latest = _latest(self._presses)
+        return {press.track: press.liked for press in latest if not press.is_sound}
 
     @property
     def shown(self) -> tuple[int, ...]:
@@ -177,14 +185,39 @@ class OnlineListener:
         Raises:
             ValueError: there is no such track, or the judgement is neither True nor False.
         """
+        press = self._press(track, liked)
+        self._shown.setdefault(press.track)
+        self._learn(press)
+
+    def feedback_on_sound(self, track: int, liked: bool) -> None:
+        """Learn from a press on something that sounds as a track does, but is not that track.
+
+        Such as a clip composed to be alike. The personal model alone learns from it, as if the
+        track had been judged: the belief about the preference, which is about the artist as well,
+        does not. The track itself counts neither as shown nor as judged.
+
+        Args:
+            track: the index of the track that sounds most alike.
+            liked: Like or Dislike.
+
+        Raises:
+            ValueError: see `feedback`.
+        """
+        self._learn(self._press(track, liked, is_sound=True))
+
+    def _press(self, track: int, liked: bool, *, is_sound: bool = False) -> _Press:
         track, n_tracks = int(track), self._recommender.catalogue.n_tracks
         if not 0 <= track < n_tracks:
             raise ValueError(f"track must be an index from 0 to {n_tracks - 1}, got {track}")
         if not isinstance(liked, bool | np.bool_):
             raise ValueError(f"liked must be True or False, got {liked!r}")
-        is_again = track in self.judged
-        press = _Press(track, bool(liked))
-        self._shown.setdefault(track)
+        return _Press(track, bool(liked), is_sound)
+
+    def _learn(self, press: _Press) -> None:
+        is_again = any(press.track == earlier.track for earlier in self._presses)
+        self._before.append(
+            _Learnt(self._belief.copy(), copy.copy(self._personal), self._policy_weight)
+        )
         self._presses.append(press)
         if is_again:
             self._learn_anew()
@@ -200,7 +233,12 @@ class OnlineListener:
         if not self._presses:
             return None
         last = self._presses.pop()
-        self._learn_anew()
+        if self._before:
+            before = self._before.pop()
+            self._belief, self._personal = before.belief, before.personal
+            self._policy_weight = before.policy_weight
+        else:
+            self._learn_anew()
         return last.track, last.liked
 
     def like_probabilities(self, tracks: NDArray[np.int64]) -> Floats:
@@ -256,7 +294,7 @@ class OnlineListener:
             "unknown": list(self.unknown),
             "seed": self._seed,
             "shown": list(self._shown),
-            "presses": [[press.track, press.liked] for press in self._presses],
+            "presses": [press.as_list() for press in self._presses],
         }
 
     @classmethod
@@ -299,6 +337,9 @@ class OnlineListener:
             self._absorb(press)
 
     def _absorb(self, press: _Press) -> None:
+        if press.is_sound:
+            self._personal.absorb(press.track, press.liked)
+            return
         foretold = [float(found[0]) for found in self._both(np.array([press.track]))]
         self._policy_weight = _next_weight(self._policy_weight, *foretold, liked=press.liked)
         self._belief.absorb(press.track, press.liked)
@@ -309,6 +350,19 @@ class OnlineListener:
 class _Press:
     track: int
     liked: bool
+    is_sound: bool = False  # of something that sounds so, see `feedback_on_sound`
+
+    def as_list(self) -> list[Any]:
+        return [self.track, self.liked, True] if self.is_sound else [self.track, self.liked]
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """What was known before a press; nothing that is still written to."""
+
+    belief: Belief
+    personal: PersonalModel
+    policy_weight: float
 
 
 def _latest(presses: list[_Press]) -> list[_Press]:

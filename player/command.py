@@ -55,6 +55,12 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
         help="tracks to judge when the policy is trained; if not given: the learner's default",
     )
     add(
+        "--musicgen",
+        metavar="MODEL",
+        help="make the clips of 'Generate for me' with this MusicGen model, which is installed on "
+        "this machine, such as facebook/musicgen-small, instead of composing them",
+    )
+    add(
         "--no-learning",
         action="store_true",
         help="learn nothing from presses, to see what learning is worth",
@@ -66,7 +72,18 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
         help="let a simulated listener press N times through the API, and print how the share of "
         "liked tracks grows, instead of serving the page",
     )
-    add("--seed", type=int, default=0, help="of the simulated listener (default: %(default)s)")
+    add(
+        "--listeners",
+        type=int,
+        default=1,
+        help="with --simulate: so many listeners press at once (default: %(default)s)",
+    )
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        help="with --simulate: which listeners (default: %(default)s)",
+    )
     return parser
 
 
@@ -74,7 +91,13 @@ def main(description: str | None = None) -> int:
     """Parse the command line, serve or simulate; return the exit status."""
     parser = parser_of(description)
     arguments = parser.parse_args()
-    for name, least in (("simulate", 1), ("timesteps", 1), ("port", 0), ("seed", 0)):
+    for name, least in (
+        ("simulate", 1),
+        ("listeners", 1),
+        ("timesteps", 1),
+        ("port", 0),
+        ("seed", 0),
+    ):
         value = getattr(arguments, name)
         if value is not None and value < least:
             parser.error(f"--{name} must be at least {least}, got {value}")
@@ -87,6 +110,7 @@ def main(description: str | None = None) -> int:
         host=arguments.host,
         port=arguments.port,
         allowed_hosts=tuple(arguments.allow_host),
+        music_model=arguments.musicgen,
         learning=not arguments.no_learning,
         timesteps=arguments.timesteps,
     )
@@ -97,7 +121,9 @@ def main(description: str | None = None) -> int:
     if arguments.simulate is not None:
         from player.simulate import simulate
 
-        return simulate(settings, arguments.simulate, seed=arguments.seed)
+        return simulate(
+            settings, arguments.simulate, listeners=arguments.listeners, seed=arguments.seed
+        )
     return serve(settings)
 
 
@@ -116,7 +142,7 @@ def serve(settings: PlayerSettings) -> int:
         server_header=False,
     )
     try:
-        listening = _bound(settings.host, settings.port)
+        listening = bound(settings.host, settings.port)
     except OSError as error:
         print(
             f"recommend.py: cannot listen on {settings.host} port {settings.port}: "
@@ -131,7 +157,8 @@ def serve(settings: PlayerSettings) -> int:
     return 0
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def bound(host: str, port: int) -> socket.socket:
+    """Return a socket bound to an address; port 0: any that is free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     try:

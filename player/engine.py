@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -21,7 +21,9 @@ from player.settings import PlayerSettings
 if TYPE_CHECKING:  # importing these takes longer than a first page may
     from agents.online import OnlineRecommender
     from music_env.catalogue import Catalogue
+    from player.clips import Clip
     from player.learners import SharedTable
+    from player.media import MediaCache, TextToMusic
     from player.sessions import Sessions
 
 _LOG = logging.getLogger(__name__)
@@ -43,6 +45,8 @@ class Shelf:
         folder: where its policy and listeners are kept.
         table: what tabular learners share.
         sessions: the listeners.
+        media: the pictures and clips made so far.
+        music_model: makes clips in place of the composer, where the user has one.
     """
 
     catalogue: Catalogue
@@ -50,6 +54,20 @@ class Shelf:
     folder: Path
     table: SharedTable
     sessions: Sessions
+    media: MediaCache
+    music_model: TextToMusic | None = None
+
+    def modelled(self, clip: Clip, kind: Literal["ogg", "wav"]) -> bytes:
+        """Return the sound that the model makes of a clip, made once."""
+        from player.media import generate_clip, to_ogg, to_wav
+
+        def make() -> bytes:
+            made = generate_clip(clip.features, clip.seed, self.music_model)
+            if kind == "wav":
+                return to_wav(made.audio, made.sample_rate)
+            return to_ogg(made.audio, made.sample_rate, title=clip.features.title)
+
+        return self.media.get(f"model{kind}", f"{clip.features.checksum} {clip.seed}", make)
 
     @functools.cached_property
     def artists(self) -> NameSearch:
@@ -182,6 +200,7 @@ class Engine:
     def _read(self) -> Shelf:
         from music_env.tables import load_catalogue
         from player.learners import SharedTable
+        from player.media import MediaCache
         from player.sessions import Sessions
         from player.store import Store
 
@@ -190,10 +209,15 @@ class Engine:
         self._tell("loading", 0.5, "making the table")
         folder = self.settings.data / catalogue.checksum[:12]
         table = SharedTable(catalogue)
-        store = Store(folder / "listeners.sqlite3")
+        store = Store(self.settings.listeners or folder / "listeners.sqlite3")
         sessions = Sessions(store, catalogue, table, learning=self.settings.learning)
         name = "embedded catalogue" if path is None else path.name
-        shelf = Shelf(catalogue, name, folder, table, sessions)
+        media, model = MediaCache(self.settings.data / "media"), None
+        if self.settings.music_model is not None:
+            from player.media.musicgen import MusicGen
+
+            model = MusicGen(self.settings.music_model)
+        shelf = Shelf(catalogue, name, folder, table, sessions, media, model)
         _ = shelf.artists, shelf.remote_media  # asked for by the first page
         self._shelf = shelf
         return shelf

@@ -187,7 +187,7 @@ class DuelingLearner:
         }
 
     def _learnt_anew(self) -> OnlineListener:
-        # An empty mapping of unknown terms would say that what is not stated does not matter.
+        # What is not stated is unknown, not indifferent.
         listener = self._recommender.newcomer(self._stated, seed=self._seed)
         for judgement in self._judgements[_window(len(self._judgements)) :]:
             _tell(listener, judgement)
@@ -204,4 +204,5 @@ def _window(count: int) -> int:
 
 
 def _tell(listener: OnlineListener, judgement: Judgement) -> None:
-    listener.feedback(judgement.track, judgement.liked)
+    tell = listener.feedback_on_sound if judgement.is_sound else listener.feedback
+    tell(judgement.track, judgement.liked)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from music_env.listener import Preference
 from music_env.metrics import top_k
 from player import wishes
-from player.compose import Clip, compose
+from player.clips import Clip, made_for
 from player.errors import PlayerError
 from player.learners import DuelingLearner, Judgement, TabularLearner
 from player.nearest import nearest_preferences
@@ -198,19 +198,11 @@ class Session(SessionViews):
         self._store.change(self.listener, pending=self.pending, settings=self.settings)
 
     def generate(self) -> None:
-        """Compose a clip of what was liked so far, which is to be judged next.
-
-        Raises:
-            PlayerError: 409: nothing was liked yet.
-        """
+        """Make a clip of what was liked so far, which is to be judged next."""
         liked = [self._of_key(press.track) for press in self.presses if press.liked]
-        if not liked:
-            raise self._conflict(
-                "nothing-liked", "a clip is composed from what you liked: like a track first"
-            )
         number = max(self.clips, default=0) + 1
-        generator = np.random.default_rng([self.seed, number])
-        clip = compose(self.catalogue, liked, number, self.is_judged, generator)
+        seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
+        clip = made_for(self.catalogue, liked, number, self.is_judged, seed=seed)
         self.clips[number] = clip
         key = f"g{number}"
         self.pending = Pending(key, "request", self._expected(key))
@@ -222,10 +214,6 @@ class Session(SessionViews):
         self._is_loaded = False
         self.load(self._shared.recommender)
         self._store.change(self.listener, pending=self.pending)
-
-    def is_whole_after(self, error: Exception) -> bool:
-        """Whether memory and disk agree after an error: it was a refusal, before any change."""
-        return isinstance(error, PlayerError)
 
     # --- Choosing ---------------------------------------------------------------------------------
 

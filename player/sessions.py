@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from music_env.catalogue import Catalogue
+from player.errors import PlayerError
 from player.refresher import Refresher
 from player.session import Session
 from player.settings import LEARNERS
@@ -65,6 +67,9 @@ class Sessions:
 
         Where anything but a refusal goes wrong, memory and disk may differ: the session is given
         up, and learnt anew from the disk by the next request.
+
+        Raises:
+            PlayerError: 507: the disk refused what was to be saved.
         """
         while True:
             session = self._get(listener)
@@ -75,9 +80,15 @@ class Sessions:
         try:
             session.load(self.recommender)
             yield session
-        except Exception as error:
-            if not session.is_whole_after(error):
-                self._give_up(session)
+        except PlayerError:
+            raise  # a refusal, before anything was changed
+        except sqlite3.Error as error:
+            self._give_up(session)
+            raise PlayerError(
+                507, "not-saved", f"nothing has happened, as it could not be saved: {error}"
+            ) from error
+        except BaseException:
+            self._give_up(session)
             raise
         finally:
             session.lock.release()

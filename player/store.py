@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS presses (
 CREATE TABLE IF NOT EXISTS clips (
     listener INTEGER NOT NULL REFERENCES listeners (id),
     number INTEGER NOT NULL,
-    content TEXT NOT NULL,          -- JSON, see player.compose
+    content TEXT NOT NULL,          -- JSON, see player.clips
     PRIMARY KEY (listener, number)
 ) WITHOUT ROWID;
 """

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from music_env.catalogue import Catalogue
 from music_env.listener import TERMS, Preference
-from player.compose import SECONDS, Clip
+from player.clips import Clip
+from player.media import SECONDS
 from player.security import SPOTIFY
 
 _SPOTIFY_ID = re.compile(r"[0-9A-Za-z]{22}")
@@ -126,7 +127,7 @@ def clip_json(key: str, clip: Clip) -> dict[str, Any]:
         "key": key,
         "kind": "generated",
         "title": made.title,
-        "artists": [],
+        "artists": list(made.artists),
         "album": "",
         "genres": list(made.genres),
         "duration": SECONDS,
@@ -146,5 +147,7 @@ def clip_json(key: str, clip: Clip) -> dict[str, Any]:
 
 
 def clip_reward_terms(clip: Clip, preference: Preference) -> list[dict[str, Any]]:
-    """Return the same as `reward_terms` of a composed clip, which nobody is the artist of."""
-    return _terms(preference, (), clip.features.genres, clip.features.danceability)
+    """Return the same as `reward_terms` of a composed clip."""
+    return _terms(
+        preference, clip.features.artists, clip.features.genres, clip.features.danceability
+    )

@@ -10,7 +10,7 @@ import numpy as np
 from music_env.catalogue import Catalogue
 from music_env.listener import Preference
 from player import wishes
-from player.compose import Clip
+from player.clips import Clip
 from player.settings import LEARNERS
 from player.tracks import clip_json, clip_reward_terms, reward_terms, track_json
 
