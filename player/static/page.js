@@ -27,7 +27,7 @@ let status = null;
 let isBusy = false;
 let looking = 0;
 
-// --- What is shown ---------------------------------------------------------------------------------
+// --- What is shown -------------------------------------------------------------------------------
 
 function show(next) {
   const hadTrack = state?.track;
@@ -93,7 +93,7 @@ async function look() {
   }
 }
 
-// --- What is done ----------------------------------------------------------------------------------
+// --- What is done --------------------------------------------------------------------------------
 
 /** Do one thing at a time; what is pressed meanwhile would be meant for a track not yet seen. */
 async function act(task) {
@@ -195,7 +195,7 @@ function reset() {
   });
 }
 
-// --- Beginning -------------------------------------------------------------------------------------
+// --- Beginning -----------------------------------------------------------------------------------
 
 function setUp() {
   onWaiting({
