@@ -26,7 +26,7 @@ from player.media.melody import compose_lead
 from player.media.patterns import BASSLINES, COMPINGS, FILLS, GROOVES, STEPS, pattern_for
 from player.media.styles import Style
 
-__all__ = ["compose"]
+__all__ = ["compose", "loudness_of"]
 
 _FADE_ROOM = 0.6
 """[s] A bar that would begin later than this before the end is not played: the last one rings."""
@@ -83,11 +83,16 @@ def compose(features: TrackFeatures) -> Composition:
         bars=bars,
         parts=tuple(timed),
         brightness=float(np.clip(0.1 + 0.75 * energy + 0.15 * features.valence, 0, 1)),
-        loudness=-21.0 + 6.0 * energy,
+        loudness=loudness_of(energy),
         beat=0.55 + 0.6 * features.danceability,
         room=min(main.room * (0.7 + 0.6 * features.acousticness), 0.6),
         pump=main.pump * (0.4 + 0.6 * features.danceability) * (1 - 0.7 * features.acousticness),
     )
+
+
+def loudness_of(energy: float) -> float:
+    """The mean level of a clip [dB relative to full scale]: -21 to -15 for energy 0 to 1."""
+    return -21.0 + 6.0 * energy
 
 
 def _drums(

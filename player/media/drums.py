@@ -98,9 +98,9 @@ def drum_hit(drum: str, kit: str, sample_rate: int) -> Floats:
     made = _Maker(KITS[kit], sample_rate).make(drum)
     made = made - np.mean(made)
     end = np.minimum(np.arange(len(made))[::-1] / (0.005 * sample_rate), 1.0)  # no click
-    made = (made * end / np.max(np.abs(made))).astype(np.float32) * np.float32(_LEVELS[drum])
-    made.flags.writeable = False
-    return made
+    hit = np.asarray(_LEVELS[drum] * made * end / np.max(np.abs(made)), dtype=np.float32)
+    hit.flags.writeable = False
+    return hit
 
 
 _LEVELS = {

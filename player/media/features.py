@@ -7,12 +7,14 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from music_env.catalogue import Catalogue
 from player.media.styles import Style, blended_styles
+
+if TYPE_CHECKING:  # it brings gymnasium along, which nothing here needs
+    from music_env.catalogue import Catalogue
 
 __all__ = ["TEMPO_RANGE", "Mode", "TrackFeatures"]
 

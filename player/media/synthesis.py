@@ -15,7 +15,7 @@ from player.media.composition import DRUMS, SECONDS, Composition, Note, Part
 from player.media.drums import PANNING, drum_hit
 from player.media.timbres import TABLE_SIZE, TIMBRES, Timbre, wave_table
 
-__all__ = ["CEILING", "SAMPLE_RATE", "limited", "render"]
+__all__ = ["CEILING", "SAMPLE_RATE", "faded", "limited", "render"]
 
 SAMPLE_RATE = 44_100
 """[Hz]"""
@@ -70,7 +70,7 @@ def render(composition: Composition, sample_rate: int = SAMPLE_RATE) -> Floats:
     if composition.room:
         mix += np.float32(composition.room) * _reverberated(send, sample_rate)
     mix -= mix.mean(axis=1, keepdims=True)  # direct current is inaudible and costs headroom
-    return _faded(limited(mix.T, composition.loudness), sample_rate)
+    return faded(limited(mix.T, composition.loudness), sample_rate)
 
 
 def limited(audio: Floats, loudness: float) -> Floats:
@@ -102,7 +102,8 @@ def _rounded(audio: Floats) -> Floats:
     return np.asarray(kept + np.copysign(above * np.tanh(over / above), audio), dtype=np.float32)
 
 
-def _faded(audio: Floats, sample_rate: int) -> Floats:
+def faded(audio: Floats, sample_rate: int) -> Floats:
+    """The same array, (n, channels), its beginning faded in and its end out; at least 1.2 s."""
     rise, fall = int(_FADE_IN * sample_rate), int(_FADE_OUT * sample_rate)
     audio[:rise] *= np.linspace(0, 1, rise, dtype=np.float32)[:, None]
     audio[-fall:] *= (0.5 + 0.5 * np.cos(np.linspace(0, np.pi, fall))).astype(np.float32)[:, None]

@@ -296,7 +296,7 @@ def wave_table(wave: str, frequency: float, cutoff: float, sample_rate: int) -> 
     amplitude = amplitude / np.sqrt(1 + (k * frequency / cutoff) ** 4)
     spectrum = np.zeros(TABLE_SIZE // 2 + 1, dtype=np.complex128)
     spectrum[1 : count + 1] = -1j * amplitude / loudness
-    table = np.fft.irfft(spectrum, TABLE_SIZE) * (TABLE_SIZE / 2)
-    table = table.astype(np.float32)
+    period = np.fft.irfft(spectrum, TABLE_SIZE) * (TABLE_SIZE / 2)
+    table = np.asarray(period, dtype=np.float32)
     table.flags.writeable = False
     return table
