@@ -12,15 +12,11 @@ from typing import Any
 
 import uvicorn
 from player_server import by_rule
-from playwright.sync_api import Browser, Page, Playwright, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from player.app import create_app
+from player.chromium import PATIENCE
 from player.settings import PlayerSettings
-
-CHROMIUM = Path("/usr/bin/chromium")
-
-PATIENCE = 60_000
-"""[ms] A limit for slow machines, never a pause."""
 
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
@@ -38,14 +34,6 @@ def serving(catalogue: Path, data: Path, make: Callable[..., Any] = by_rule) -> 
     finally:
         server.should_exit = True
         thread.join(30)
-
-
-def launched(playwright: Playwright) -> Browser:
-    """Start Debian's Chromium, without what it asks its maker for in the background."""
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    return playwright.chromium.launch(
-        executable_path=CHROMIUM, args=arguments, timeout=3 * PATIENCE
-    )
 
 
 class Visit:

@@ -17,20 +17,19 @@ for module in ("fastapi", "uvicorn", "jinja2", "playwright", "axe_playwright_pyt
 
 from axe_playwright_python.sync_playwright import Axe  # noqa: E402
 from player_page import (  # noqa: E402
-    CHROMIUM,
     NARROW,
-    PATIENCE,
     WIDE,
     Visit,
     focused,
     has_pressed,
-    launched,
     remaining,
     serving,
     tab_to,
 )
 from player_server import by_rule, tracks_frame  # noqa: E402
-from playwright.sync_api import Browser, Route, expect, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, Route, expect  # noqa: E402
+
+from player.chromium import CHROMIUM, PATIENCE, chromium  # noqa: E402
 
 if not CHROMIUM.is_file():
     pytest.skip("needs Debian's package chromium", allow_module_level=True)
@@ -52,10 +51,8 @@ ATTACKS = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = launched(playwright)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 def remote_frame(count: int) -> pd.DataFrame:
@@ -322,7 +319,7 @@ def test_a_press_without_an_answer_is_sent_again_and_counted_once(
 
     page.route("**/api/press", fail_twice)
     page.locator("#like").click()
-    expect(page.get_by_role("status").first).to_contain_text("does not answer")
+    expect(page.locator("#notice")).to_contain_text("does not answer")
     page.get_by_role("button", name="Try now").click()
     has_pressed(page, 1)
     assert len(sent) == 3

@@ -4,7 +4,7 @@ const TYPING = "textarea, select, [contenteditable], input:not([type=range], [ty
 
 /** What uses the arrows itself, and what the space bar presses. */
 const ARROWS = "input, [role=tab], [tabindex='0'], audio, details";
-const SPACE = "button, a[href], input, summary, [role=tab]";
+const SPACE = "button, a[href], input:not([type=range]), summary";
 
 /** `actions` by key: `event.key`, letters small. */
 export function listen(actions, isOn) {

@@ -7,17 +7,18 @@ const SHOWN = 7000; // [ms]
 const toast = byId("toast");
 const text = byId("notice");
 const retry = byId("retry");
+const dismiss = byId("dismiss");
 
 let timer = 0;
 let isWaiting = false;
 
-byId("dismiss").addEventListener("click", hide);
+dismiss.addEventListener("click", hide);
 
 /** Show a message for a while. */
 export function tell(message) {
   isWaiting = false;
   show(message, false);
-  timer = setTimeout(hide, SHOWN);
+  timer = setTimeout(hideSoon, SHOWN);
 }
 
 /** Show a message until `stopWaiting`, with a button that calls `again`. */
@@ -37,16 +38,25 @@ export function announce(message) {
   setText(byId("announcement"), message);
 }
 
+// The region stays in the page when it is not seen: only a change of its text is read out.
+
 function show(message, canRetry) {
   clearTimeout(timer);
-  // The region is there before its text is: only a change of it is read out.
-  toast.hidden = false;
+  toast.classList.add("shown");
   setText(text, message);
   retry.hidden = !canRetry;
+  dismiss.hidden = false;
 }
 
 function hide() {
   clearTimeout(timer);
-  toast.hidden = true;
+  toast.classList.remove("shown");
   text.textContent = "";
+  retry.hidden = dismiss.hidden = true;
+}
+
+/** Not while somebody reads or presses it. */
+function hideSoon() {
+  if (toast.matches(":hover, :focus-within")) timer = setTimeout(hideSoon, SHOWN);
+  else hide();
 }

@@ -25,12 +25,15 @@ const generate = byId("generate");
 let state = null;
 let status = null;
 let isBusy = false;
+let isFollowing = false;
 let looking = 0;
+
+/** How often something was changed, by path of the API. */
+const newest = {};
 
 // --- What is shown -------------------------------------------------------------------------------
 
 function show(next) {
-  const hadTrack = state?.track;
   const hadFocus = document.activeElement;
   state = next;
   preference.show(state);
@@ -49,7 +52,7 @@ function show(next) {
   generate.title = state.liked ? "" : "Needs a track that you liked";
   document.title = state.track ? `${trackName(state.track)} · MusicRec` : "MusicRec player";
   showNearest();
-  keepFocus(hadTrack, hadFocus);
+  keepFocus(hadFocus);
 }
 
 function showNearest() {
@@ -65,10 +68,9 @@ function showNearest() {
 }
 
 /** A button that vanished had the focus: it goes to the heading of what came in its place. */
-function keepFocus(hadTrack, focused) {
+function keepFocus(focused) {
   if (document.activeElement === focused && !isHidden(focused)) return;
-  if (!state.track && hadTrack) byId("none-left-title").focus({ preventScroll: true });
-  else if (state.track && !hadTrack) byId("title").focus({ preventScroll: true });
+  byId(state.track ? "title" : "none-left-title").focus({ preventScroll: true });
 }
 
 function isHidden(element) {
@@ -113,10 +115,11 @@ async function act(task) {
 
 async function failed(error) {
   if (!(error instanceof Refusal)) throw error;
+  preference.settle();
   tell(`${capital(error.message)}.`.replace(/\.\.$/, "."));
   if (error.state) show(error.state);
   else if (error.status === 401) show(await insist("POST", "/api/session", {}));
-  else if (state) show(state); // what was switched goes back
+  else show(await insist("GET", "/api/state")); // what was switched goes back
 }
 
 function press(isLiked) {
@@ -169,10 +172,16 @@ function compose() {
   });
 }
 
-/** Send what shall be so from now on. The last wish counts, also while another is on its way. */
+/** Send what shall be so from now on. The last one counts, also while another is on its way. */
 function change(path, wish) {
+  const number = (newest[path] = (newest[path] ?? 0) + 1);
+  const isOld = () => number !== newest[path];
   return inTurn(async () => {
-    show(await insist("PUT", path, wish));
+    if (isOld()) return;
+    const next = await insist("PUT", path, wish);
+    if (isOld()) return; // its successor's answer is shown instead
+    preference.settle();
+    show(next);
     announce(
       state.track
         ? `${several(state.remaining, "track")} left. ${trackName(state.track)}.`
@@ -203,7 +212,10 @@ function setUp() {
       if (refusal?.code === "starting") return; // the page says so already
       wait(`The player does not answer. Nothing is lost: trying again in ${seconds} s.`, tryNow);
     },
-    answered: () => stopWaiting("The player answers again."),
+    answered() {
+      stopWaiting("The player answers again.");
+      follow(); // it may have been started anew, and be loading what it has learnt
+    },
   });
   audio.setUp({ source: track.showSource, failed: () => tell("This clip cannot be played.") });
   preference.setUp((wish) => change("/api/preference", wish));
@@ -249,6 +261,16 @@ async function catchUp() {
 
 /** Wait for the catalogue, then follow the training. */
 async function follow() {
+  if (isFollowing) return;
+  isFollowing = true;
+  try {
+    await untilReady();
+  } finally {
+    isFollowing = false;
+  }
+}
+
+async function untilReady() {
   let hadDueling = null;
   for (;;) {
     status = await insist("GET", "/api/status");

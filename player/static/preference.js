@@ -16,6 +16,7 @@ const anything = byId("anything");
 let wish = { artist: null, genre: null, danceability: null };
 let send = () => {};
 let timer = 0;
+let isUnsettled = false; // a wish is being made, or on its way
 let artist = null;
 
 /** Call `change(preference)` whenever another one is wanted. */
@@ -56,15 +57,7 @@ export function focusSearch() {
 
 /** Show the wish of a state and how many tracks are left. */
 export function show(state) {
-  wish = state.preference;
-  artist.show(wish.artist);
-  genre.value = wish.genre ?? "";
-  if (!timer) {
-    const ends = wish.danceability ?? [0, 1];
-    low.value = String(ends[0]);
-    high.value = String(ends[1]);
-    showRange(wish.danceability);
-  }
+  if (!isUnsettled) showForm(state.preference);
   const isOpen = !wish.artist && !wish.genre && !wish.danceability;
   setEnabled(anything, !isOpen);
   const kind = isOpen ? "" : " that fit";
@@ -74,6 +67,11 @@ export function show(state) {
       ? `${several(state.total, "track")}${kind}`
       : `${count(state.remaining)} of ${several(state.total, "track")}${kind} are left`,
   );
+}
+
+/** The wish that was sent last is answered: from now on the form follows the states again. */
+export function settle() {
+  isUnsettled = timer !== 0;
 }
 
 /** The nearest wishes that still have tracks, as buttons. */
@@ -91,9 +89,20 @@ export function nearestButtons(nearest, change) {
   });
 }
 
+function showForm(preference) {
+  wish = preference;
+  artist.show(wish.artist);
+  genre.value = wish.genre ?? "";
+  const ends = wish.danceability ?? [0, 1];
+  low.value = String(ends[0]);
+  high.value = String(ends[1]);
+  showRange(wish.danceability);
+}
+
 function want(part) {
   clearTimeout(timer);
   timer = 0;
+  isUnsettled = true;
   wish = { ...wish, ...part };
   send(wish);
 }
@@ -103,6 +112,7 @@ function moved() {
   // All of it is what "left open" means to a person; tracks whose danceability is unknown fit too.
   const wanted = ends[0] <= 0 && ends[1] >= 1 ? null : ends;
   showRange(wanted);
+  isUnsettled = true;
   clearTimeout(timer);
   timer = setTimeout(() => want({ danceability: wanted }), PAUSE);
 }
