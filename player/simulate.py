@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from player.client import ApiError, Client
+from player.engine import Engine, MakeRecommender
 from player.settings import PlayerSettings
 
 ROWS = 10
@@ -88,7 +89,7 @@ def simulate(settings: PlayerSettings, presses: int, *, listeners: int = 1, seed
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
         settings = dataclasses.replace(settings, port=0, listeners=Path(folder) / "listeners.db")
-        with running(settings) as address:
+        with running(settings) as (address, _):
             client = Client(address)
             try:
                 _wait(client, console)
@@ -105,20 +106,23 @@ def simulate(settings: PlayerSettings, presses: int, *, listeners: int = 1, seed
 
 
 @contextmanager
-def running(settings: PlayerSettings) -> Iterator[str]:
-    """Serve the player in a thread, and yield its address."""
+def running(
+    settings: PlayerSettings, make_recommender: MakeRecommender | None = None
+) -> Iterator[tuple[str, Engine]]:
+    """Serve the player in a thread, and yield its address and engine."""
     import uvicorn
 
     from player.app import create_app
     from player.command import bound
 
     with bound(settings.host, settings.port) as listening:
-        config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False)
+        app = create_app(settings, make_recommender)
+        config = uvicorn.Config(app, log_level="warning", access_log=False)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         try:
-            yield f"http://{settings.host}:{listening.getsockname()[1]}"
+            yield f"http://{settings.host}:{listening.getsockname()[1]}", app.state.engine
         finally:
             server.should_exit = True
             thread.join(timeout=30)
