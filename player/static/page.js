@@ -48,8 +48,7 @@ function show(next) {
   byId("stage").setAttribute("aria-labelledby", state.track ? "title" : "none-left-title");
   setEnabled(undo, state.last_press !== null);
   undo.title = state.last_press ? `Takes back: ${trackName(state.last_press.track)}` : "";
-  setEnabled(generate, state.liked > 0);
-  generate.title = state.liked ? "" : "Needs a track that you liked";
+  setEnabled(generate, true);
   document.title = state.track ? `${trackName(state.track)} · MusicRec` : "MusicRec player";
   showNearest();
   keepFocus(hadFocus);
@@ -162,10 +161,6 @@ function takeBack() {
 
 function compose() {
   if (!state) return;
-  if (!state.liked) {
-    tell("Like a track first: what is made for you follows what you liked.");
-    return;
-  }
   return act(async () => {
     show(await insist("POST", "/api/generate", {}));
     announce(`${state.track.title} is made for you.`);

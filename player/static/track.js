@@ -49,7 +49,7 @@ export function showSource(isMade) {
   setText(
     made,
     isOurs
-      ? "Composed by MusicRec from what you liked. "
+      ? "Composed by MusicRec for you. "
       : isMade
         ? "Ten seconds made by MusicRec from the track's features, not the original recording."
         : "Preview from the catalogue's own site.",
