@@ -34,7 +34,9 @@ def press_times(address: str, presses: int) -> list[float]:
 
 def main() -> None:
     """Print the median and the slow ones."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--address", default="http://127.0.0.1:8000/")
     parser.add_argument("--presses", type=int, default=100)
     arguments = parser.parse_args()

@@ -186,9 +186,9 @@ function change(path, wish) {
   }).catch(failed);
 }
 
-async function changeSettings(wish) {
-  await change("/api/settings", wish);
-  location.reload(); // the page's security policy follows the settings
+/** The page's security policy follows the settings: nothing is shown before it is loaded again. */
+function changeSettings(wish) {
+  return inTurn(() => insist("PUT", "/api/settings", wish)).then(() => location.reload(), failed);
 }
 
 function reset() {
