@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.musicrec-setup
 BENCH_STAMP := $(VENV)/.musicrec-bench
 STUDY_STAMP := $(VENV)/.musicrec-study
+PLAYER_STAMP := $(VENV)/.musicrec-player
 
-.PHONY: setup run test lint bench study clean
+.PHONY: setup run player test lint bench study clean
 
 setup: $(STAMP)
 
@@ -25,6 +26,15 @@ run: setup
 	@echo
 	@echo "Figures:     runs/comparison/comparison.png, runs/*/learning_curve.png"
 	@echo "TensorBoard: $(BIN)/tensorboard --logdir runs"
+
+# The page on which one presses Like and Dislike, at http://127.0.0.1:8000/. ARGS="--port 8080"
+# passes arguments on; ARGS="--simulate 200" lets a simulated listener press.
+player: setup $(PLAYER_STAMP)
+	$(BIN)/python recommend.py $(ARGS)
+
+$(PLAYER_STAMP): $(STAMP)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[player]"
+	touch $@
 
 test: setup
 	$(BIN)/python -m pytest

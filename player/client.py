@@ -60,15 +60,30 @@ class Client:
         if method != "GET":
             content, headers["Content-Type"] = json.dumps(body or {}), "application/json"
         try:
-            self._connection.request(method, path, content, headers)
-            answer = self._connection.getresponse()
-            found: dict[str, Any] = json.loads(answer.read())
+            answer, text = self._answer(method, path, content, headers)
         except (OSError, http.client.HTTPException):
             self._connection.close()  # the next request opens it again
             raise
+        found: dict[str, Any] = json.loads(text)
         if not 200 <= answer.status < 300:
             raise ApiError(answer.status, found)
         return found
+
+    def _answer(
+        self, method: str, path: str, content: str | None, headers: dict[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        was_open = self._connection.sock is not None
+        while True:
+            try:
+                self._connection.request(method, path, content, headers)
+                answer = self._connection.getresponse()
+                return answer, answer.read()
+            except (http.client.RemoteDisconnected, ConnectionError):
+                if not was_open:
+                    raise
+                # The server had closed it, as nothing was said for long: once more, from the start.
+                self._connection.close()
+                was_open = False
 
     def wait(self, *, seconds: float = PATIENCE) -> dict[str, Any]:
         """Wait until both learners are there, and return the status.

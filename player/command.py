@@ -6,8 +6,17 @@ import argparse
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from player.settings import DATA, PlayerSettings
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
+KEEP_ALIVE = 75
+"""[s] After which a silent connection is closed: longer than most people listen to a track's clip,
+so that a press need not open another one."""
 
 
 def parser_of(description: str | None) -> argparse.ArgumentParser:
@@ -129,18 +138,9 @@ def main(description: str | None = None) -> int:
 
 def serve(settings: PlayerSettings) -> int:
     """Serve the page until Ctrl-C; return the exit status."""
-    import uvicorn
-
     from player.app import create_app
 
-    config = uvicorn.Config(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-    )
+    server = server_of(create_app(settings))
     try:
         listening = bound(settings.host, settings.port)
     except OSError as error:
@@ -153,17 +153,33 @@ def serve(settings: PlayerSettings) -> int:
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"MusicRec player: http://{shown}:{port}/  (Ctrl-C ends it)", flush=True)
-    uvicorn.Server(config).run(sockets=[listening])
+    server.run(sockets=[listening])
     return 0
 
 
+def server_of(app: FastAPI) -> uvicorn.Server:
+    """Return the server of an application."""
+    import uvicorn
+
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE,
+        )
+    )
+
+
 def bound(host: str, port: int) -> socket.socket:
-    """Return a socket bound to an address; port 0: any that is free."""
+    """Return a socket that listens at an address; port 0: any that is free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
+        listening.listen(128)  # who comes before the server is up waits for it
     except OSError:
         listening.close()
         raise

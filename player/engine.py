@@ -115,6 +115,7 @@ class Engine:
         self._phase, self._progress, self._message = "loading", 0.0, "reading the catalogue"
         self._shelf: Shelf | None = None
         self.stopping = threading.Event()
+        self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="player-engine", daemon=True)
 
     def start(self) -> None:
@@ -131,7 +132,7 @@ class Engine:
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until nothing is left to be made ready."""
-        self._thread.join(timeout)
+        self._done.wait(timeout)
 
     def shelf(self) -> Shelf:
         """Return what there is once the catalogue is read.
@@ -174,7 +175,19 @@ class Engine:
         with self._lock:
             self._phase, self._progress, self._message = phase, progress, message
 
+    def _report(self, share: float, text: str) -> None:
+        """Tell how far the policy is; who tells it ends with the player."""
+        if self.stopping.is_set():
+            raise InterruptedError("the player is stopping")
+        self._tell("training", share, text)
+
     def _run(self) -> None:
+        try:
+            self._make_ready()
+        finally:
+            self._done.set()
+
+    def _make_ready(self) -> None:
         try:
             shelf = self._read()
         except Exception as error:
@@ -188,8 +201,7 @@ class Engine:
                 from player.policy import recommender_for
 
                 make = recommender_for
-            report: Report = lambda share, text: self._tell("training", share, text)  # noqa: E731
-            recommender = make(shelf.catalogue, self.settings, shelf.folder, report)
+            recommender = make(shelf.catalogue, self.settings, shelf.folder, self._report)
             shelf.sessions.recommender = recommender
             self._tell("ready", 1.0, "ready")
         except Exception as error:

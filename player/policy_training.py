@@ -50,7 +50,9 @@ def main() -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()  # returns when the other end is closed, also by a kill
+    # Returns when the other end is closed, also by a kill. Not by way of sys.stdin, whose lock a
+    # thread that reads would hold when this process ends by itself.
+    os.read(0, 1)
     os._exit(1)
 
 

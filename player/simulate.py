@@ -110,15 +110,12 @@ def running(
     settings: PlayerSettings, make_recommender: MakeRecommender | None = None
 ) -> Iterator[tuple[str, Engine]]:
     """Serve the player in a thread, and yield its address and engine."""
-    import uvicorn
-
     from player.app import create_app
-    from player.command import bound
+    from player.command import bound, server_of
 
     with bound(settings.host, settings.port) as listening:
         app = create_app(settings, make_recommender)
-        config = uvicorn.Config(app, log_level="warning", access_log=False)
-        server = uvicorn.Server(config)
+        server = server_of(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         try:

@@ -86,7 +86,7 @@ def started(
 ) -> Iterator[Player]:
     app = create_app(PlayerSettings(catalogue=catalogue, data=data, **settings), make)
     with TestClient(app, base_url=ADDRESS, headers=PAGE) as client:
-        app.state.engine.wait(60)
+        app.state.engine.wait(600)
         yield Player(app, client)
 
 
@@ -121,8 +121,16 @@ def tracks_frame(count: int, seed: int = 0) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
+    import os
+    import threading
+
     import uvicorn
 
+    def end_with_the_test() -> None:
+        os.read(0, 1)  # returns when the other end of the pipe is closed, also by a kill
+        os._exit(1)
+
+    threading.Thread(target=end_with_the_test, daemon=True).start()
     given = sys.argv[1:]
     uvicorn.run(
         create_app(PlayerSettings(catalogue=Path(given[0]), data=Path(given[1])), by_rule),

@@ -349,7 +349,7 @@ def test_while_the_policy_is_trained_the_table_recommends(catalogue: Path, tmp_p
 
     def slowly(*arguments: Any) -> Any:
         arguments[3](0.25, "training")
-        assert trained.wait(60)
+        assert trained.wait(600)
         return by_rule(*arguments)
 
     def pressed(browser: TestClient) -> dict[str, Any]:
@@ -367,7 +367,7 @@ def test_while_the_policy_is_trained_the_table_recommends(catalogue: Path, tmp_p
         assert state["track"]["recommended_by"] == "tabular"
         assert state["track"]["why"]["learners"]["dueling-dqn"] is None
         trained.set()
-        player.engine.wait(60)
+        player.engine.wait(600)
         caught_up = ok(browser.get("/api/state"))
         assert caught_up["track"]["key"] == state["track"]["key"], "what is shown stays"
         plot = ok(browser.get("/api/plot"))["learners"]

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import shared_file
 
 from music_env import Catalogue
 from player.media import MediaCache, TrackFeatures, blend, generate_clip, prompt_of
 from player.media.generate import blended_tempo
 from player.media.musicgen import MusicGen, MusicGenMissing
 from player.media.styles import STYLES, style_of
-from tests.conftest import shared_file
 
 TRACK = TrackFeatures(
     title="One",
@@ -334,7 +334,7 @@ WRITER = """
 import sys
 from player.media.cache import MediaCache
 cache = MediaCache(sys.argv[1], max_bytes=20_000)
-for i in range(300):
+for i in range(120):
     content = str(i % 40).encode() * 500
     assert cache.get("clip", str(i % 40), lambda: content) == content
 """

@@ -338,7 +338,7 @@ def test_the_simulated_listener_through_the_api(tmp_path: Path) -> None:
     settings = PlayerSettings(catalogue=path, data=tmp_path / "data", port=0)
     taste = Taste("Ada", "rock", (0.3, 0.7))
     with running(settings, by_rule) as (address, engine):
-        engine.wait(60)
+        engine.wait(600)
         outcomes = meet(address, [taste, taste], 25)
     for outcome in outcomes:
         assert outcome.faults == []

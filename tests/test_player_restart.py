@@ -30,7 +30,14 @@ def free_port() -> int:
 def serve(catalogue: Path, data: Path, port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, str(HERE / "player_server.py"), str(catalogue), str(data), str(port)]
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, env=environment)
+    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
+
+
+def kill(server: subprocess.Popen[bytes]) -> None:
+    server.send_signal(signal.SIGKILL)
+    server.wait()
+    assert server.stdin is not None
+    server.stdin.close()
 
 
 def ready(port: int) -> Client:
@@ -84,8 +91,7 @@ def test_kill_9_loses_no_acknowledged_press(tmp_path: Path) -> None:
         for _ in range(40):
             assert enough.acquire(timeout=120)
     finally:
-        server.send_signal(signal.SIGKILL)
-        server.wait()
+        kill(server)
     for thread in threads:
         thread.join()
     assert len(unanswered) == 4
@@ -107,8 +113,7 @@ def test_kill_9_loses_no_acknowledged_press(tmp_path: Path) -> None:
             assert state["presses"] == len(own) + 1
             client.close()
     finally:
-        server.kill()
-        server.wait()
+        kill(server)
 
 
 def test_a_restart_brings_the_learnt_state_back(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ __all__ = ["compose", "loudness_of"]
 _FADE_ROOM = 0.6
 """[s] A bar that would begin later than this before the end is not played: the last one rings."""
 
+_METAL = frozenset({"hat", "open hat", "pedal hat", "ride", "brush", "shaker", "tambourine"})
+
 _MINOR_PART = 0.12
 """Share below which a genre of a blend gives no element."""
 
@@ -52,6 +54,7 @@ def compose(features: TrackFeatures) -> Composition:
         key=features.key,
         mode=features.mode,
         count=bars * per_bar,
+        closing=per_bar,
         seventh=second.sevenths,
         generator=generator,
     )
@@ -128,9 +131,15 @@ def _drums(
                 notes[bar * STEPS + step, drum] = int(mark) / 9
     if energy > 0.55 and style.swing < 0.2:
         notes[0, "crash"] = 0.7
-    hardness = 0.65 + 0.35 * energy
+    # Who plays softly plays the cymbals softest.
+    hard, soft = 0.65 + 0.35 * energy, 0.3 + 0.7 * energy
     return [
-        Note(start=at / 4, duration=0.25, pitch=DRUMS[drum], velocity=velocity * hardness)
+        Note(
+            start=at / 4,
+            duration=0.25,
+            pitch=DRUMS[drum],
+            velocity=velocity * (soft if drum in _METAL else hard),
+        )
         for (at, drum), velocity in sorted(notes.items())
         if at < bars * STEPS
     ]
@@ -173,6 +182,7 @@ def _step_below(pitch: int, features: TrackFeatures) -> int:
 def _comp(style: Style, chords: list[Chord], bars: int, energy: float) -> list[Note]:
     pattern = pattern_for(COMPINGS[style.comping], energy)
     power = style.comping == "power chords"
+    voiced: list[tuple[int, ...]]
     if power:
         low = [40 + (chord.root - 40) % 12 for chord in chords]
         voiced = [(root, root + 7, root + 12) for root in low]

@@ -105,13 +105,20 @@ def chord_of(numeral: str, *, key: int, mode: Mode, seventh: bool = False) -> Ch
 
 
 def choose_progression(
-    name: str, *, key: int, mode: Mode, count: int, seventh: bool, generator: np.random.Generator
+    name: str,
+    *,
+    key: int,
+    mode: Mode,
+    count: int,
+    closing: int,
+    seventh: bool,
+    generator: np.random.Generator,
 ) -> list[Chord]:
-    """``count`` chords: one of the progressions over and over, and the tonic as the last."""
+    """``count`` chords: one of the progressions over and over, the last ``closing`` the tonic."""
     known = PROGRESSIONS[name][mode]
     numerals = known[int(generator.integers(len(known)))].split()
     chosen = [numerals[i % len(numerals)] for i in range(count)]
-    chosen[-1] = "I" if mode == "major" else "i"
+    chosen[-closing:] = ["I" if mode == "major" else "i"] * closing
     return [chord_of(numeral, key=key, mode=mode, seventh=seventh) for numeral in chosen]
 
 

@@ -69,6 +69,7 @@ def render(composition: Composition, sample_rate: int = SAMPLE_RATE) -> Floats:
                 send += np.float32(_SENDS[part.name]) * (bus[0] + bus[1])
     if composition.room:
         mix += np.float32(composition.room) * _reverberated(send, sample_rate)
+    mix = np.stack([_shaded(channel, composition.brightness, sample_rate) for channel in mix])
     mix -= mix.mean(axis=1, keepdims=True)  # direct current is inaudible and costs headroom
     return faded(limited(mix.T, composition.loudness), sample_rate)
 
@@ -248,6 +249,14 @@ def _cabinet(channel: Floats, sample_rate: int) -> Floats:
     taps = np.arange(-15, 16)
     kernel = np.sinc(taps * 2 * min(5000 / sample_rate, 0.45)) * np.hamming(31)
     return np.convolve(channel, (kernel / kernel.sum()).astype(np.float32), mode="same")
+
+
+def _shaded(channel: Floats, brightness: float, sample_rate: int) -> Floats:
+    """Treble above about 3 kHz from -8 dB for the least bright to +4 dB for the brightest."""
+    kernel = np.hanning(2 * round(8 * sample_rate / 44_100) + 3).astype(np.float32)
+    treble = np.float32(0.4 + 1.2 * brightness)
+    low = np.convolve(channel, kernel / kernel.sum(), mode="same")
+    return np.asarray(treble * channel + (1 - treble) * low, dtype=np.float32)
 
 
 def _add_echo(bus: Floats, delay: int, share: float) -> None:

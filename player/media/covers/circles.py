@@ -149,10 +149,10 @@ def sunburst(
             fill=colour,
             opacity="0.82",
         )
-    for i, radius in enumerate((150, 122, 94, 66)):
-        radius *= 0.8 + 0.4 * features.danceability
-        canvas.circle(centre, radius, fill=(palette.deep, *palette.colours[1:])[i])
-    canvas.circle(centre, 46 * (0.8 + 0.4 * features.danceability), fill=palette.accent)
+    grown = 0.8 + 0.4 * features.danceability
+    discs = (palette.deep, *palette.colours[1:], palette.accent)
+    for radius, colour in zip((150, 122, 94, 66, 46), discs, strict=True):
+        canvas.circle(centre, radius * grown, fill=colour)
 
 
 def arcs(canvas: Canvas, features: TrackFeatures, palette: Palette, generator: Generator) -> None:
