@@ -38,6 +38,7 @@ def take(browser: Browser, address: str, size: str, scheme: Any, path: Path) -> 
     page.locator("#history-list li").nth(PRESSES - 1).wait_for(state="attached")
     page.wait_for_load_state("networkidle")
     page.mouse.move(0, 0)
+    page.evaluate("scrollTo(0, 0)")
     page.screenshot(path=path)
     page.close()
 
@@ -51,9 +52,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--address", default="http://127.0.0.1:8000/")
     parser.add_argument("--out", type=Path, default=Path("docs"))
+    parser.add_argument("--size", choices=SIZES, action="append", help="both if not given")
     arguments = parser.parse_args()
     with chromium() as browser:
-        for size in SIZES:
+        for size in arguments.size or SIZES:
             for scheme in ("light", "dark"):
                 path = arguments.out / f"player_{size}_{scheme}.png"
                 take(browser, arguments.address, size, scheme, path)
