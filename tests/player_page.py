@@ -63,7 +63,8 @@ class Visit:
     def arrive(self) -> None:
         """Load the page and wait until the first track is shown."""
         self.page.goto(self.address)
-        expect(self.page.locator("#stage")).to_have_attribute("aria-busy", "false")
+        stage = self.page.locator("#stage")  # the first visit waits until torch is loaded
+        expect(stage).to_have_attribute("aria-busy", "false", timeout=3 * PATIENCE)
 
     def check(self) -> None:
         """Nothing was asked of another host, no script failed, no policy was violated."""
