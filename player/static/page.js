@@ -1,0 +1,317 @@
+/** The page: what is pressed goes to the server, what it answers is shown. */
+
+import { ask, inTurn, insist, newId, onWaiting, Refusal, tryNow } from "./api.js";
+import * as audio from "./audio.js";
+import { byId, setEnabled, setText } from "./dom.js";
+import * as keys from "./keys.js";
+import * as lists from "./lists.js";
+import { announce, stopWaiting, tell, wait } from "./notice.js";
+import * as plot from "./plot.js";
+import * as preference from "./preference.js";
+import * as settings from "./settings.js";
+import * as track from "./track.js";
+import * as why from "./why.js";
+import { capital, several, trackName } from "./words.js";
+
+const LOOK_AFTER = 150; // [ms] after a press: lists and plot do not delay the next track
+const ASK_AGAIN = 1000; // [ms] how far the training is
+const UNSENT = "musicrec-press"; // a press without an answer outlives a reload
+
+const like = byId("like");
+const dislike = byId("dislike");
+const undo = byId("undo");
+const generate = byId("generate");
+
+let state = null;
+let status = null;
+let isBusy = false;
+let isFollowing = false;
+let looking = 0;
+
+/** How often something was changed, by path of the API. */
+const newest = {};
+
+// --- What is shown -------------------------------------------------------------------------------
+
+function show(next) {
+  const hadFocus = document.activeElement;
+  state = next;
+  preference.show(state);
+  track.show(state.track);
+  why.show(state.track);
+  lists.showCounts(state);
+  settings.show(state, status);
+  for (const input of byId("learner").querySelectorAll("input")) {
+    input.checked = input.value === state.learner;
+  }
+  byId("stage").setAttribute("aria-busy", "false");
+  byId("stage").setAttribute("aria-labelledby", state.track ? "title" : "none-left-title");
+  setEnabled(undo, state.last_press !== null);
+  undo.title = state.last_press ? `Takes back: ${trackName(state.last_press.track)}` : "";
+  setEnabled(generate, true);
+  document.title = state.track ? `${trackName(state.track)} · MusicRec` : "MusicRec player";
+  showNearest();
+  keepFocus(hadFocus);
+}
+
+function showNearest() {
+  byId("none-left").hidden = state.track !== null;
+  byId("nearest").replaceChildren(
+    ...preference.nearestButtons(state.nearest, (wish) => change("/api/preference", wish)),
+  );
+  byId("none-left").querySelector("p").hidden = !state.nearest.length;
+  setText(
+    byId("none-left-title"),
+    state.nearest.length ? "Nothing is left that fits" : "You have judged every track",
+  );
+}
+
+/** A button that vanished had the focus: it goes to the heading of what came in its place. */
+function keepFocus(focused) {
+  if (document.activeElement === focused && !isHidden(focused)) return;
+  byId(state.track ? "title" : "none-left-title").focus({ preventScroll: true });
+}
+
+function isHidden(element) {
+  return element !== document.body && element?.closest("[hidden]") !== null;
+}
+
+/** Lists and plot, a moment later and once for several presses. */
+function lookSoon() {
+  clearTimeout(looking);
+  looking = setTimeout(look, LOOK_AFTER);
+}
+
+async function look() {
+  try {
+    const [data] = await Promise.all([
+      ask("GET", `/api/plot?n=${plot.PRESSES}`),
+      lists.refresh(),
+    ]);
+    plot.show(data, state.learner);
+  } catch {
+    // They are looked at again after the next press, which waits for the server.
+  }
+}
+
+// --- What is done --------------------------------------------------------------------------------
+
+/** Do one thing at a time; what is pressed meanwhile would be meant for a track not yet seen. */
+async function act(task) {
+  if (isBusy) return;
+  isBusy = true;
+  byId("stage").setAttribute("aria-busy", "true");
+  try {
+    await inTurn(task);
+    lookSoon();
+  } catch (error) {
+    await failed(error);
+  } finally {
+    isBusy = false;
+    byId("stage").setAttribute("aria-busy", "false");
+  }
+}
+
+async function failed(error) {
+  if (!(error instanceof Refusal)) throw error;
+  preference.settle();
+  tell(`${capital(error.message)}.`.replace(/\.\.$/, "."));
+  if (error.state) show(error.state);
+  else if (error.status === 401) show(await insist("POST", "/api/session", {}));
+  else show(await insist("GET", "/api/state")); // what was switched goes back
+}
+
+function press(isLiked) {
+  if (!state?.track) return;
+  const sent = { press_id: newId(), track: state.track.key, liked: isLiked };
+  const name = trackName(state.track);
+  const start = performance.now();
+  return act(async () => {
+    if (state.track?.key !== sent.track) {
+      tell("Another track has come meanwhile: nothing was pressed.");
+      return;
+    }
+    sessionStorage.setItem(UNSENT, JSON.stringify(sent));
+    try {
+      show((await insist("POST", "/api/press", sent)).state);
+    } finally {
+      sessionStorage.removeItem(UNSENT);
+    }
+    measure(start);
+    const next = state.track ? `Next: ${trackName(state.track)}` : "No track is left that fits";
+    announce(`${isLiked ? "Liked" : "Disliked"} ${name}. ${next}.`);
+  });
+}
+
+/** From a press to the frame that shows the next track, for whoever measures it. */
+function measure(start) {
+  requestAnimationFrame(() =>
+    setTimeout(() => performance.measure("press-to-next", { start, end: performance.now() })),
+  );
+}
+
+function takeBack() {
+  if (!state?.last_press) return;
+  const { press_id: id, track: before } = state.last_press;
+  return act(async () => {
+    show(await insist("POST", "/api/undo", { press_id: id }));
+    tell(`Taken back: ${trackName(before)}.`);
+  });
+}
+
+function compose() {
+  if (!state) return;
+  return act(async () => {
+    show(await insist("POST", "/api/generate", {}));
+    announce(`${state.track.title} is made for you.`);
+  });
+}
+
+/** Send what shall be so from now on. The last one counts, also while another is on its way. */
+function change(path, wish) {
+  const number = (newest[path] = (newest[path] ?? 0) + 1);
+  const isOld = () => number !== newest[path];
+  return inTurn(async () => {
+    if (isOld()) return;
+    const next = await insist("PUT", path, wish);
+    if (isOld()) return; // its successor's answer is shown instead
+    preference.settle();
+    show(next);
+    announce(
+      state.track
+        ? `${several(state.remaining, "track")} left. ${trackName(state.track)}.`
+        : "No track is left that fits.",
+    );
+    lookSoon();
+  }).catch(failed);
+}
+
+/** The page's security policy follows the settings: nothing is shown before it is loaded again. */
+function changeSettings(wish) {
+  return inTurn(() => insist("PUT", "/api/settings", wish)).then(() => location.reload(), failed);
+}
+
+function reset() {
+  return act(async () => {
+    show(await insist("POST", "/api/reset", {}));
+    tell("Your profile is empty again.");
+    byId("title").focus({ preventScroll: true });
+  });
+}
+
+// --- Beginning -----------------------------------------------------------------------------------
+
+function setUp() {
+  onWaiting({
+    waiting(seconds, refusal) {
+      if (refusal?.code === "starting") return; // the page says so already
+      wait(`The player does not answer. Nothing is lost: trying again in ${seconds} s.`, tryNow);
+    },
+    answered() {
+      stopWaiting("The player answers again.");
+      follow(); // it may have been started anew, and be loading what it has learnt
+    },
+  });
+  audio.setUp({ source: track.showSource, failed: () => tell("This clip cannot be played.") });
+  preference.setUp((wish) => change("/api/preference", wish));
+  lists.setUp((path) => ask("GET", path));
+  settings.setUp({ change: changeSettings, reset });
+  like.addEventListener("click", () => press(true));
+  dislike.addEventListener("click", () => press(false));
+  undo.addEventListener("click", takeBack);
+  generate.addEventListener("click", compose);
+  byId("learner").addEventListener("change", (event) =>
+    change("/api/learner", { learner: event.target.value }),
+  );
+  keys.listen(
+    {
+      l: () => press(true),
+      ArrowRight: () => press(true),
+      d: () => press(false),
+      ArrowLeft: () => press(false),
+      u: takeBack,
+      g: compose,
+      " ": audio.toggle,
+      "/": preference.focusSearch,
+      "?": settings.open,
+    },
+    settings.keysAreOn,
+  );
+  document.addEventListener("visibilitychange", catchUp);
+}
+
+/** Another tab, or another program, may have pressed meanwhile. */
+async function catchUp() {
+  if (document.hidden || !state || isBusy) return;
+  try {
+    const now = await ask("GET", "/api/state");
+    if (isBusy) return;
+    const isOther = now.presses !== state.presses || now.track?.key !== state.track?.key;
+    show(now);
+    if (isOther) lookSoon();
+  } catch {
+    // The next press tells.
+  }
+}
+
+/** Wait for the catalogue, then follow the training. */
+async function follow() {
+  if (isFollowing) return;
+  isFollowing = true;
+  try {
+    await untilReady();
+  } finally {
+    isFollowing = false;
+  }
+}
+
+async function untilReady() {
+  let hadDueling = null;
+  for (;;) {
+    status = await insist("GET", "/api/status");
+    showStatus();
+    if (status.catalogue && !state) await greet();
+    const hasDueling = status.learners["dueling-dqn"];
+    if (state && hadDueling === false && hasDueling) await catchUp();
+    hadDueling = hasDueling;
+    if (status.phase === "ready" || status.phase === "failed") return;
+    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN));
+  }
+}
+
+async function greet() {
+  show(await insist("POST", "/api/session", {}));
+  preference.loadGenres(() => insist("GET", "/api/genres"));
+  const unsent = sessionStorage.getItem(UNSENT);
+  if (unsent) {
+    // No answer came before the page was left. If the server has it, it is not counted twice.
+    await act(async () => show((await insist("POST", "/api/press", JSON.parse(unsent))).state));
+    sessionStorage.removeItem(UNSENT);
+  }
+  lookSoon();
+}
+
+function showStatus() {
+  const { catalogue, phase } = status;
+  byId("training").hidden = phase === "ready";
+  const message = capital(status.message);
+  setText(
+    byId("training-message"),
+    phase === "training" ? `${message}. Until then the table recommends.` : `${message}.`,
+  );
+  byId("training-progress").hidden = phase === "failed";
+  byId("training-progress").value = status.progress;
+  setText(byId("version"), `MusicRec ${status.version}`);
+  if (catalogue) {
+    setText(
+      byId("catalogue"),
+      `${catalogue.name}, ${several(catalogue.tracks, "track")}`,
+    );
+  } else if (phase === "failed") {
+    setText(byId("title"), "The catalogue cannot be used");
+    setText(byId("artists"), message);
+  }
+}
+
+setUp();
+follow();
