@@ -328,8 +328,10 @@ class Session(SessionViews):
         return self.clips[int(key[1:])] if key.startswith("g") else int(key)
 
     def _mark(self, key: str, is_judged: bool) -> None:
+        """Note that a track is judged, or is not; with it the same song under other ids."""
         if not key.startswith("g"):
-            self.is_judged[int(key)] = is_judged
+            song_of = self._shared.song_of
+            self.is_judged[song_of == song_of[int(key)]] = is_judged
 
     def _press_of(self, press_id: str) -> Press | None:
         for press in reversed(self.presses):

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from music_env.catalogue import Catalogue
+from music_env.songs import same_songs
 from player.errors import PlayerError
 from player.refresher import Refresher
 from player.session import Session
@@ -43,6 +44,7 @@ class Sessions:
         self, store: Store, catalogue: Catalogue, table: SharedTable, *, learning: bool = True
     ) -> None:
         self.store, self.catalogue, self.table = store, catalogue, table
+        self.song_of = same_songs(catalogue)
         self.learning = learning
         self.recommender: OnlineRecommender | None = None
         self._lock = threading.Lock()
