@@ -344,7 +344,7 @@ def test_one_listener_and_any_listener_are_not_compared(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = agents.load_run(run)
-    config = {**loaded.config, "listener": "one"}
+    config = {**loaded.config, "env_id": "MusicRec-v0"}
     other = agents.Run(loaded.folder, config, loaded.learner, loaded.catalogue)
     with pytest.raises(RunError, match="cannot be compared"):
         evaluate.kind_of([loaded, other])
