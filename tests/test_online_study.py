@@ -118,7 +118,7 @@ def test_upper_bounds_are_those_by_which_linucb_chooses(six: Catalogue) -> None:
     assert learner.next_track() == int(wanted[:, 1].argmax())
 
 
-def rows_of(shares: dict[str, list[float]], seeds: int = 3) -> list[dict[str, Any]]:
+def rows_of(shares: dict[str, list[float]], seeds: int = 5) -> list[dict[str, Any]]:
     rows = []
     for learner, own in shares.items():
         for seed in range(seeds):
@@ -132,7 +132,7 @@ def rows_of(shares: dict[str, list[float]], seeds: int = 3) -> list[dict[str, An
                     "status": "done",
                     **{f"first_{count}": own for count in online.FIRST},
                     "press_ms": 3.0,
-                    **({"agreement": 0.99 + seed / 400} if learner == OURS else {}),
+                    **({"agreement": 0.99 + seed / 800} if learner == OURS else {}),
                 }
             )
     return rows
@@ -149,8 +149,8 @@ def test_the_report_says_whom_ours_is_better_than() -> None:
         }
     )
     text = "\n".join(report_online.online_section(rows, HOW))
-    assert "| policy-online | 12 | 65.0 % [" in text
-    assert "| linucb | 6 | 90.0 % [" in text
+    assert "| policy-online | 20 | 65.0 % [" in text
+    assert "| linucb | 10 | 90.0 % [" in text
     assert "Of the first 20, policy-online is better than q-learning (+40.0 [" in text
     assert "not told apart from random (+0.0 [" in text
     assert "worse than linucb (-35.0 [" in text
@@ -174,9 +174,9 @@ def test_agreement_is_given_for_each_case() -> None:
 def test_a_share_of_none_has_an_interval_and_the_oracle_is_exact() -> None:
     rows = rows_of({"linucb": [0.0] * 20, ORACLE: [1.0] * 20})
     text = "\n".join(report_online.online_section(rows, HOW))
-    # 1 - 0.025 ** (1 / 60), as for no event in 60 trials
-    assert f"| linucb | 60 | 0.0 % [0.0, {100 * (1 - 0.025 ** (1 / 60)):.1f}] |" in text
-    assert "| oracle | 60 | 100.0 % [100.0, 100.0] |" in text
+    # 1 - 0.025 ** (1 / 100), as for no event in 100 trials
+    assert f"| linucb | 100 | 0.0 % [0.0, {100 * (1 - 0.025 ** (1 / 100)):.1f}] |" in text
+    assert "| oracle | 100 | 100.0 % [100.0, 100.0] |" in text
 
 
 def test_all_recommenders_have_a_place_in_the_report() -> None:
