@@ -32,7 +32,9 @@ ATTACKS = (
 def player(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Player]:
     folder = tmp_path_factory.mktemp("hostile")
     frame = tracks_frame(24)
-    frame["title"] = [ATTACKS[i % len(ATTACKS)] for i in range(24)]
+    n = len(ATTACKS)
+    # Another title each: the same one by the same artist is the same song, and shown once.
+    frame["title"] = [ATTACKS[i % n] + (f" {i // n}" if i >= n else "") for i in range(24)]
     frame["album"] = frame["title"]
     frame["track_id"] = [f"=id{i}" for i in range(24)]
     frame["preview_url"] = [
@@ -323,7 +325,7 @@ def test_methods_that_are_not_there(player: Player) -> None:
 def test_a_title_is_text_in_the_json(player: Player) -> None:
     browser = player.browser()
     titles = {press(browser, False)["track"]["title"] for _ in range(12)}
-    assert ATTACKS[0] in titles
+    assert any(title.startswith(ATTACKS[0]) for title in titles)
     answer = browser.get("/api/state")
     assert answer.headers["content-type"] == "application/json"
 

@@ -278,12 +278,12 @@ def test_what_is_played_is_that_of_stepping_through_sessions(six: Any) -> None:
         shown = info["track_index"]
         while not done:
             action = int(
-                one.effects.enjoyment(one.scores[shown], one.listener_state()[2].level.item()) > 0
+                one.effects.enjoyment(one.scores[shown], one.offers().state.level.item()) > 0
             )
             _, _, done, _, info = one.step(action)
             tracks += [info["track_index"]] * action
             steps += 1
-            shown = int(one.listener_state()[0][0])
+            shown = int(one.offers().tracks[0, 0])
         assert played.tracks[session].tolist() == tracks, session
         assert played.lengths[session] == steps, session
         assert played.returns[session] == info["episode_return"], session

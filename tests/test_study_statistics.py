@@ -66,11 +66,11 @@ def test_what_a_cluster_shares_counts_once_a_cluster():
 
 def test_clusters_of_different_sizes_against_a_plain_loop():
     draws = np.random.default_rng(5)
-    clusters = [draws.random(size) for size in (3, 8, 1, 5)]
+    clusters = [draws.random(size) for size in (3, 8, 1, 5, 4)]
     found = statistics.mean_of_clusters(clusters, generator=generator(), resamples=20_000)
     means = []
     for _ in range(20_000):
-        chosen = [clusters[i] for i in draws.integers(4, size=4)]
+        chosen = [clusters[i] for i in draws.integers(5, size=5)]
         means.append(np.concatenate([draws.choice(c, len(c)) for c in chosen]).mean())
     assert found.value == pytest.approx(np.concatenate(clusters).mean())
     assert [found.low, found.high] == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.015)
