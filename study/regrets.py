@@ -140,13 +140,13 @@ class Regrets:
     def by_listener(self, other: str, regret: float = 0.01) -> tuple[list[str], list[str]]:
         """Return the listeners on whom our median is lower, and those on whom it is higher."""
         ours, theirs = self.times(OURS, regret), self.times(other, regret)
-        gaps = {
-            case.partition(": ")[2]: np.median(ours[case]) - np.median(theirs[case])
+        middles = {
+            case.partition(": ")[2]: (float(np.median(ours[case])), float(np.median(theirs[case])))
             for case in ours
-            if case in theirs and np.isfinite([ours[case], theirs[case]]).any()
+            if case in theirs
         }
-        lower = [name for name, gap in gaps.items() if gap < 0]
-        return lower, [name for name, gap in gaps.items() if gap > 0]
+        lower = [name for name, (own, other_) in middles.items() if own < other_]
+        return lower, [name for name, (own, other_) in middles.items() if own > other_]
 
     def never_at_zero(self, learner: str) -> list[tuple[str, int, float]]:
         """Return listener, seed and last regret of the runs that did not get to regret 0."""

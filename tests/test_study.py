@@ -26,6 +26,7 @@ from study.learners import (
     dueling_dqn_of_one_session,
     q_learning,
 )
+from study.regrets import OURS
 from study.report import write_report
 from study.suites import BUDGET, SUITES, listeners, run_task, tasks_of
 from study.table import appending, read_rows
@@ -435,7 +436,8 @@ def test_listeners_where_ours_is_later_are_named(tmp_path):
     for row in rows:
         if row["learner"] == "linucb" and row["case"] == CASES[1]:
             row["curve"] = {**row["curve"], "tracks": [32, 64, 2_000, 24_000]}
-    text = report_of(tmp_path, rows)
+    # Of an unfinished study one learner has more runs than the other.
+    text = report_of(tmp_path, [row for row in rows if row["learner"] != OURS or row["seed"] < 7])
     assert "its median is lower on 1 and higher on 1 (b)." in text
 
 
