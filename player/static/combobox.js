@@ -25,6 +25,7 @@ export class Combobox {
     this.search = search;
     this.choose = choose;
     this.chosen = null;
+    this.isTyping = false; // what is in the field is not what is chosen, and not to be overwritten
     this.active = -1;
     this.timer = 0;
     this.request = new AbortController();
@@ -52,10 +53,11 @@ export class Combobox {
   show(name) {
     this.chosen = name;
     this.clear.hidden = name === null;
-    if (document.activeElement !== this.field || !this.isOpen) this.field.value = name ?? "";
+    if (!this.isTyping) this.field.value = name ?? "";
   }
 
   later() {
+    this.isTyping = true;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.find(), PAUSE);
   }
@@ -132,6 +134,7 @@ export class Combobox {
     } else if (event.key === "Escape" && (this.isOpen || this.field.value !== (this.chosen ?? ""))) {
       event.preventDefault();
       this.close();
+      this.isTyping = false;
       this.field.value = this.chosen ?? "";
     }
   }
@@ -143,6 +146,7 @@ export class Combobox {
       if (!text || text === this.chosen) {
         if (!text && this.chosen !== null) this.take(null);
         else this.close();
+        this.isTyping = false;
         return;
       }
       if (!(await this.find())) return;
@@ -153,6 +157,7 @@ export class Combobox {
 
   take(name) {
     this.close();
+    this.isTyping = false;
     this.field.value = name ?? "";
     if (name !== this.chosen) this.choose(name);
   }
@@ -160,6 +165,7 @@ export class Combobox {
   /** The focus is gone: an emptied field is left open, half a name is none. */
   settle() {
     this.close();
+    this.isTyping = false;
     const text = this.field.value.trim();
     if (!text && this.chosen !== null) this.choose(null);
     else this.field.value = this.chosen ?? "";
