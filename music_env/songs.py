@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,8 @@ from music_env.catalogue import Catalogue
 from music_env.labels import read_only
 
 
+# A loop over all titles: recommender, player and study ask for the same catalogue.
+@functools.lru_cache(maxsize=2)
 def same_songs(catalogue: Catalogue) -> NDArray[np.int64]:
     """Return the number of each track's song.
 

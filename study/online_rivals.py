@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Protocol
 
 import gymnasium as gym
@@ -45,7 +44,7 @@ class _Shown:
 
     def __init__(self, catalogue: Catalogue, seed: int) -> None:
         self._generator = np.random.default_rng(seed)
-        self._song_of = _songs_of(catalogue)
+        self._song_of = same_songs(catalogue)
         self._is_new = np.ones(catalogue.n_tracks, dtype=np.bool_)
 
     def best(self, values: NDArray[np.float64]) -> int:
@@ -54,11 +53,6 @@ class _Shown:
         track = int(self._generator.choice(np.flatnonzero(values == values.max())))
         self._is_new[self._song_of == self._song_of[track]] = False
         return track
-
-
-@lru_cache(maxsize=2)
-def _songs_of(catalogue: Catalogue) -> NDArray[np.int64]:
-    return same_songs(catalogue)
 
 
 class Frozen:
