@@ -15,7 +15,7 @@ from bench.listeners import DEEZER, TIDYTUESDAY, drawn_listeners
 from music_env import Preference, default_preference
 from music_env.tables import load_catalogue
 from study import any_listener, control, judgement_learners, judgements, musicrec, online, planning
-from study.control import CONTROL, OURS, RANDOM, STOCK
+from study.control import CONTENDERS, CONTROL, RANDOM, STOCK
 from study.learners import BASELINES, LEARNERS, SAME_AT_DISCOUNT_0, SWITCHES
 from study.tasks import Row, Task
 
@@ -255,7 +255,7 @@ def _control(_: Path | None) -> Planned:
     return [
         (learner, env_id, setting.steps, {})
         for env_id, setting in CONTROL.items()
-        for learner in (OURS, STOCK, RANDOM)
+        for learner in (*CONTENDERS, STOCK, RANDOM)
     ]
 
 

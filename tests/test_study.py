@@ -198,6 +198,15 @@ def test_both_sides_have_the_zoos_hyperparameters():
     assert learner.double and learner.replay_buffer.n_steps == 3
 
 
+def test_the_falling_step_size_is_0_where_a_run_ends(part=0.25):
+    learner = control.make_learner(
+        control.OURS_N_STEP, gym.make("CartPole-v1"), {"learning_rate": 0.1}, seed=0, part=part
+    )
+    # by hand, at none, half and all of the steps that are taken, and later
+    for done, rate in ((0.0, 0.1), (part / 2, 0.05), (part, 0.0), (1.0, 0.0)):
+        assert learner.lr_schedule(1 - done) == pytest.approx(rate), done
+
+
 @pytest.mark.parametrize("name", list(control.VARIANTS))
 def test_each_variant_has_its_switches(name):
     learner = control.make_learner(name, gym.make("CartPole-v1"), {}, seed=0)
@@ -207,7 +216,8 @@ def test_each_variant_has_its_switches(name):
         "prioritized": isinstance(learner.replay_buffer, PrioritizedReplayBuffer),
         "n-step": learner.n_steps == 3,
     }
-    wanted = {"none": set(), "all": set(on), control.OURS: {"dueling", "double", "prioritized"}}
+    wanted = {"none": set(), "all": set(on), control.OURS_N_STEP: set(on)}
+    wanted[control.OURS] = {"dueling", "double", "prioritized"}
     assert {switch for switch, is_on in on.items() if is_on} == wanted.get(name, {name})
 
 
@@ -230,7 +240,7 @@ def test_a_run_depends_on_its_task_alone(tmp_path):
         for task in tasks_of("musicrec", deezer=None, seeds=2, budget=480)
         if names.get(task.learner, 0) > task.seed and "ILLENIUM" in task.case
     ]
-    tasks += tasks_of("control", seeds=1, budget=300)[:2]
+    tasks += tasks_of("control", seeds=1, budget=300)[:3]
     outcome = run_tasks(tasks[::-1], tmp_path, run_task, workers=2, progress_bar=False)
     assert outcome.failed == []
     rows = {key_of(row): row for path in tmp_path.iterdir() for row in read_rows(path)}
@@ -368,7 +378,7 @@ def test_conclusions_on_control_and_switches(tmp_path):
     rows += control_rows("dueling", 300.0, suite="control-ablation")
     text = report_of(tmp_path, rows)
     assert "CartPole-v1, final return: dueling-double-prioritized is better than stock-dqn" in text
-    assert "ours is no lower on CartPole-v1, of 1 environments" in text
+    assert "dueling-double-prioritized is no lower than stock-dqn on CartPole-v1, of 1 env" in text
     assert "lies above 0 on CartPole-v1, below 0 on none" in text
     # (474.5 - 25) / (475 - 25), by hand
     assert "dueling-double-prioritized 0.999" in text
