@@ -202,9 +202,9 @@ def test_the_falling_step_size_is_0_where_a_run_ends(part=0.25):
     learner = control.make_learner(
         control.OURS_N_STEP, gym.make("CartPole-v1"), {"learning_rate": 0.1}, seed=0, part=part
     )
-    # by hand, at none, half and all of the steps that are taken, and later
-    for done, rate in ((0.0, 0.1), (part / 2, 0.05), (part, 0.0), (1.0, 0.0)):
-        assert learner.lr_schedule(1 - done) == pytest.approx(rate), done
+    # by hand, of the steps that are taken: none, six tenths, eight, all, and later
+    for taken, rate in ((0.0, 0.1), (0.6, 0.1), (0.8, 0.05), (1.0, 0.0), (1 / part, 0.0)):
+        assert learner.lr_schedule(1 - taken * part) == pytest.approx(rate), taken
 
 
 @pytest.mark.parametrize("name", list(control.VARIANTS))
