@@ -1,4 +1,4 @@
-"""Runs on MusicRecSession-v0 or MusicRecSlate-v0 compared: what ``evaluate.py`` shows and writes."""
+"""Runs on MusicRecSession-v0 or MusicRecSlate-v0 compared: what ``evaluate.py`` tells of them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from agents import plotting
 from agents.planning import Policy, upper_bound
 from agents.runs import Run, RunError, write_json
 from agents.session_evaluation import (
@@ -194,13 +195,17 @@ def _print_diversity(result: Mapping[str, Any], console: Console) -> None:
 
 
 def write_sessions(result: Mapping[str, Any], out: Path) -> list[str]:
-    """Write ``evaluation.json`` and ``evaluation.csv``; return their names."""
+    """Write ``evaluation.json``, ``evaluation.csv`` and ``comparison.png``; return their names."""
     write_json(out / "evaluation.json", result)
     with (out / "evaluation.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(result["policies"][0]))
         writer.writeheader()
         writer.writerows(result["policies"])
-    return ["evaluation.json", "evaluation.csv"]
+    figure = plotting.session_comparison(
+        f"Listener: {result['listener']}", result["policies"], upper_bound=result["upper_bound"]
+    )
+    plotting.save(figure, out / "comparison.png")
+    return ["evaluation.json", "evaluation.csv", "comparison.png"]
 
 
 def session_summary(metrics: Mapping[str, Any]) -> Table:

