@@ -401,10 +401,12 @@ class DuelingDQN(SavedDQN):
         """
         actions = samples.actions.long()
         of_taken = getattr(self.q_net, "values_taken", None)
-        if of_taken is not None:
-            values: th.Tensor = of_taken(samples.observations, actions)
-            return values
-        return self.q_net(samples.observations).gather(1, actions)
+        values: th.Tensor
+        if of_taken is None:
+            values = self.q_net(samples.observations).gather(1, actions)
+        else:
+            values = of_taken(samples.observations, actions)
+        return values
 
     def _targets(self, samples: Samples) -> th.Tensor:
         """Return the (batch, 1) values which the network should give for the actions taken."""

@@ -121,7 +121,7 @@ class SlateExtractor(BaseFeaturesExtractor):
         """Return (batch, slate_size, features_dim) float32: the features of each candidate."""
         rows = observations[:, self.rows]
         features = self._features(rows.flatten(0, 1), th.zeros(rows.shape[0] * rows.shape[1], 1))
-        return features.unflatten(0, rows.shape[:2])
+        return features.view(len(rows), -1, self.features_dim)
 
     def chosen(self, observations: th.Tensor, actions: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         """Return the features of what was chosen, for a tenth of what those of all cost.
