@@ -201,8 +201,10 @@ class SessionDQNSettings(DuelingDQNSettings):
 class SlateDQNSettings(SessionDQNSettings):
     """Hyperparameters of the dueling DQN on MusicRecSlate-v0.
 
-    Those of `SessionDQNSettings` with other defaults: what to play matters more in each step than
-    whether, so that less is needed. The network is `agents.slate_policy.DuelingSlateDQNPolicy`.
+    Those of `SessionDQNSettings` with other defaults; the network is
+    `agents.slate_policy.DuelingSlateDQNPolicy`, which does not see the level of every genre. Tuned
+    by us on the preset ``satiation`` with seed 0: of runs of 100,000 steps, those with a discount
+    of 0.97 and with ``n_steps`` 3 (not corrected for exploration) earned less than this one.
     """
 
     env_id: ClassVar[str] = SLATE

@@ -82,7 +82,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, tracks_file: Path) -> Path:
     """Return the folder of a short run."""
     out = tmp_path_factory.mktemp("runs") / "slate"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("agents.session_judge.METRICS_SESSIONS", 200)
+        patch.setattr("agents.session_judge.METRICS_SESSIONS", 100)
         train_run(arguments(out, tracks_file).run_settings())
     return out
 
@@ -117,7 +117,7 @@ def test_metrics_are_those_of_stepping_through_the_sessions(run: Path) -> None:
     assert type(loaded.learner.policy) is DuelingSlateDQNPolicy
     env = loaded.make_env()
     returns = []
-    for session in range(200):
+    for session in range(100):
         observation, _ = env.reset(seed=EVALUATION_SEED + session)
         done = False
         while not done:
@@ -131,7 +131,7 @@ def test_metrics_are_those_of_stepping_through_the_sessions(run: Path) -> None:
 def test_an_interrupted_run_goes_on_to_the_same_end(
     run: Path, tracks_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agents.session_judge.METRICS_SESSIONS", 200)
+    monkeypatch.setattr("agents.session_judge.METRICS_SESSIONS", 100)
     step, taken = GymVecEnv.step_wait, []
 
     def interrupting(self: GymVecEnv) -> Any:
@@ -276,7 +276,7 @@ def test_a_masked_choice_is_no_play(six: Catalogue) -> None:
 
 def test_the_number_of_candidates_may_change_after_training(run: Path) -> None:
     loaded = agents.load_run(run)
-    result = evaluate_sessions([loaded], ["ours"], sessions=200, seed=1, slate_size=9)
+    result = evaluate_sessions([loaded], ["ours"], sessions=60, seed=1, slate_size=9)
     assert result["tracks_offered"] == 9
     row = result["policies"][0]
     # By hand: its values of nine candidates are those of the slates of four that they make up.
@@ -284,7 +284,7 @@ def test_the_number_of_candidates_may_change_after_training(run: Path) -> None:
     policy = policy_for(loaded, env.unwrapped.tables)  # type: ignore[attr-defined]
     nine, four = env.unwrapped.encoded.layout, loaded.make_env().unwrapped.encoded.layout  # type: ignore[attr-defined]
     returns = []
-    for session in range(200):
+    for session in range(60):
         observation, _ = env.reset(seed=EVALUATION_SEED + 1 + session)
         done = False
         while not done:
@@ -352,11 +352,11 @@ def test_slates_that_mean_something_else_are_refused(run: Path, six: Catalogue) 
 
 @pytest.mark.slow
 def test_the_dueling_dqn_learns_to_plan_and_without_a_future_does_not() -> None:
-    """A short training: most of the gain is there, and none with gamma 0."""
+    """A tenth of the default training: most of the gain is there, and none with gamma 0."""
     gains = []
     for gamma in (1.0, 0.0):
-        settings = SlateDQNSettings(timesteps=40_000, gamma=gamma)
-        env = make_native(SLATE, settings.n_envs, preset="satiation", encoding=settings.encoding)
+        settings = SlateDQNSettings(timesteps=30_000, gamma=gamma)
+        env = make_native(SLATE, settings.n_envs, preset="both", encoding=settings.encoding)
         learner = make_learner(settings, GymVecEnv(env), seed=0)
         learner.learn(settings.timesteps, log_interval=None)
         reference = reference_env(env.unwrapped.tables, 500)
@@ -364,4 +364,4 @@ def test_the_dueling_dqn_learns_to_plan_and_without_a_future_does_not() -> None:
         played = {name: play_sessions(policies[name], reference) for name in (MYOPIC, PLANNER)}
         ours = play_sessions(learner, reference)
         gains.append(return_figures(ours, played[MYOPIC], played[PLANNER])["planning_gain"])
-    assert gains[0] > 0.5 and gains[1] < 0.2, gains
+    assert gains[0] > 0.7 and gains[1] < 0.2, gains
