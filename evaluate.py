@@ -7,6 +7,8 @@ python evaluate.py runs/dueling-dqn --json
 python evaluate.py runs/any    # trained with --listener any: judged on held-out listeners
 
 python evaluate.py runs/both    # trained with --env MusicRecSession-v0: beside a planner
+
+python evaluate.py runs/slate --slate-size 5    # with --env MusicRecSlate-v0, on other slates
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import tyro
 from rich.console import Console
 
 from agents import any_report, session_report, track_report
-from agents.runs import ANY_LISTENER, MUSICREC, SESSION, Run, RunError, finite, load_run
+from agents.runs import ANY_LISTENER, MUSICREC, SESSION, SLATE, Run, RunError, finite, load_run
 from music_env import CatalogueError
 
 PLAIN_WIDTH = 110  # columns, where standard output is no terminal
@@ -37,9 +39,11 @@ class Arguments:
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """Folders that train.py wrote, for the same catalogue and listener, or all for any."""
     sessions: int | None = None
-    """Sessions that every policy is judged on; if not given: 100, and 2,000 of MusicRecSession-v0."""  # noqa: E501
+    """Sessions that every policy is judged on; if not given: 100, and 2,000 of MusicRecSession-v0 and MusicRecSlate-v0."""  # noqa: E501
     listeners: int = 500
     """Held-out listeners that every policy is judged on, where the runs are for any listener."""
+    slate_size: int | None = None
+    """Candidates in a step of MusicRecSlate-v0; if not given, as many as in training."""
     seed: int = 0
     """Seed of the sessions or listeners, of random decisions and of ties."""
     catalogue: Path | None = None
@@ -87,6 +91,8 @@ def main() -> int:
                 raise RunError(f"--out must be a folder, but {out} is a file")
             out.mkdir(parents=True, exist_ok=True)
             kind = kind_of(runs)
+            if arguments.slate_size is not None and runs[0].env_id != SLATE:
+                raise RunError(f"--slate-size is for runs on {SLATE}, got one on {runs[0].env_id}")
             result = kind.evaluate(runs, _unique_names(runs), arguments)
         except (CatalogueError, RunError, OSError) as error:
             print(f"evaluate.py: {error}", file=sys.stderr)
@@ -116,6 +122,18 @@ class Kind:
     write: Callable[[dict[str, Any], Path], list[str]]
 
 
+_AFFECTED = Kind(
+    lambda runs, names, given: session_report.evaluate_sessions(
+        runs,
+        names,
+        sessions=given.sessions or session_report.SESSIONS,
+        seed=given.seed,
+        slate_size=given.slate_size,
+    ),
+    session_report.print_sessions,
+    session_report.write_sessions,
+)
+
 KINDS: Mapping[str, Kind] = {
     MUSICREC: Kind(
         lambda runs, names, given: track_report.evaluate_tracks(
@@ -131,13 +149,8 @@ KINDS: Mapping[str, Kind] = {
         any_report.print_any,
         any_report.write_any,
     ),
-    SESSION: Kind(
-        lambda runs, names, given: session_report.evaluate_sessions(
-            runs, names, sessions=given.sessions or session_report.SESSIONS, seed=given.seed
-        ),
-        session_report.print_sessions,
-        session_report.write_sessions,
-    ),
+    SESSION: _AFFECTED,
+    SLATE: _AFFECTED,
 }
 """Environment -> how its runs are compared."""
 

@@ -8,6 +8,8 @@ python train.py --agent q-learning --catalogue tracks.csv --artist "2Pac" --genr
 
 python train.py --agent dueling-dqn --env MusicRecSession-v0 --preset satiation
 
+python train.py --agent dueling-dqn --env MusicRecSlate-v0 --preset satiation
+
 python train.py --resume runs/dueling-dqn
 """
 
@@ -25,10 +27,12 @@ import tyro
 from agents.resume import RunFinishedError, resume_run
 from agents.run_summary import print_summary
 from agents.runs import (
+    AFFECTED,
     ANY_LISTENER,
     CONFIG,
     MUSICREC,
     SESSION,
+    SLATE,
     Listener,
     RunError,
 )
@@ -40,6 +44,7 @@ from agents.settings import (
     RunSettings,
     SessionDQNSettings,
     SessionQLearningSettings,
+    SlateDQNSettings,
 )
 from agents.snapshots import SNAPSHOTS
 from agents.training import train_run
@@ -54,16 +59,18 @@ class Arguments:
     """The learner; needed unless --resume is given, or --listener any, which only dueling-dqn serves."""  # noqa: E501
     resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Go on with a run that was killed or interrupted, from its last snapshot to its end; all settings are the run's own."""  # noqa: E501
-    env: Literal["MusicRec-v0", "MusicRecSession-v0"] = "MusicRec-v0"
-    """The environment; in MusicRecSession-v0 what is played has consequences. (--listener any has one of its own, MusicRecAnyListener-v0.)"""  # noqa: E501
+    env: Literal["MusicRec-v0", "MusicRecSession-v0", "MusicRecSlate-v0"] = "MusicRec-v0"
+    """The environment; in the other two what is played has consequences, and in MusicRecSlate-v0 each step offers several candidates (dueling-dqn only). (--listener any has one of its own, MusicRecAnyListener-v0.)"""  # noqa: E501
     preset: Literal["static", "satiation", "patience", "both"] | None = None
-    """With --env MusicRecSession-v0: which effects what is played has; if not given: both."""
+    """Where what is played has consequences: which effects it has; if not given: both."""
     satiation: float | None = None
-    """With --env MusicRecSession-v0: strength of satiation, in place of the preset's."""
+    """Likewise: strength of satiation, in place of the preset's."""
     decay: float | None = None
-    """With --env MusicRecSession-v0: what is left of satiation after a step, in place of the preset's."""  # noqa: E501
+    """Likewise: what is left of satiation after a step, in place of the preset's."""
     patience: float | None = None
-    """With --env MusicRecSession-v0: what disappointing plays cost in patience, in place of the preset's."""  # noqa: E501
+    """Likewise: what disappointing plays cost in patience, in place of the preset's."""
+    slate_size: int | None = None
+    """With --env MusicRecSlate-v0: how many candidates a step offers; if not given: 10."""
     catalogue: Path | None = None
     """Tracks as CSV (also gzip) or Parquet; the embedded catalogue if not given."""
     listener: Listener = "one"
@@ -81,9 +88,9 @@ class Arguments:
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Weights of the reward's terms: artist, genre, danceability."""
     session_length: int | None = None
-    """Tracks in a session; if not given: 100, and at most 50 in MusicRecSession-v0."""
+    """Tracks in a session; if not given: 100; in the other two at most 50, tracks or slates."""
     encoding: Literal["one-hot", "codes", "hash", "profile", "summary", "grid"] | None = None
-    """What the learner observes; if not given: codes for dueling-dqn, profile for q-learning; in MusicRecSession-v0 summary and grid."""  # noqa: E501
+    """What the learner observes; if not given: codes for dueling-dqn, profile for q-learning; in MusicRecSession-v0 summary and grid, in MusicRecSlate-v0 summary."""  # noqa: E501
     timesteps: int | None = None
     """Tracks to judge, rounded up to whole steps of all sessions; if not given, the learner's default."""  # noqa: E501
     seed: int = 0
@@ -104,6 +111,8 @@ class Arguments:
     """Of dueling-dqn with --env MusicRecSession-v0."""
     session_q_learning: SessionQLearningSettings = field(default_factory=SessionQLearningSettings)
     """Of q-learning with --env MusicRecSession-v0."""
+    slate_dqn: SlateDQNSettings = field(default_factory=SlateDQNSettings)
+    """Of dueling-dqn with --env MusicRecSlate-v0."""
 
     def run_settings(self) -> RunSettings:
         """Return the settings of the run.
@@ -138,8 +147,8 @@ class Arguments:
                 environment["population"] = str(self.population)
         agent = self._agent()
         name = agent if self.listener == "one" else f"{agent}-any"
-        if self.env == SESSION:
-            name = f"{agent}-{environment['preset']}"
+        if self.env in AFFECTED:
+            name = f"{agent}-{environment['preset']}" + "-slate" * (self.env == SLATE)
         return RunSettings(
             agent=agent,
             learner=learner,
@@ -153,15 +162,17 @@ class Arguments:
         )
 
     def _effects(self) -> dict[str, Any]:
-        """Return what says how strong the effects are, where there are any."""
-        given = {n: getattr(self, n) for n in ("preset", "satiation", "decay", "patience")}
+        """Return how strong the effects are and the slate's size, where there are any."""
+        given = {n: getattr(self, n) for n in (*_EFFECTS, "slate_size")}
         given = {name: value for name, value in given.items() if value is not None}
-        if self.env != SESSION:
-            if given:
-                options = ", ".join(f"--{name}" for name in given)
-                raise ValueError(f"{options}: only with --env {SESSION}, got --env {self.env}")
-            return {}
-        return {"preset": "both", **given}
+        for allowed, names in ((AFFECTED, _EFFECTS), ((SLATE,), ("slate_size",))):
+            options = [f"--{name.replace('_', '-')}" for name in names if name in given]
+            if options and self.env not in allowed:
+                raise ValueError(
+                    f"{', '.join(options)}: only with --env {' or '.join(allowed)}, got --env "
+                    f"{self.env}"
+                )
+        return {"preset": "both", **given} if self.env in AFFECTED else {}
 
     def _agent(self) -> Agent:
         """Return the learner's name; for any listener there is only one."""
@@ -181,14 +192,21 @@ class Arguments:
             raise ValueError(
                 "--agent is missing: expected q-learning or dueling-dqn (or --resume RUN)"
             )
+        if self.env == SLATE and self.agent == "q-learning":
+            raise ValueError(
+                f"--env {SLATE} goes with --agent dueling-dqn only: a table would need a state for "
+                "each slate of candidates. With q-learning, use "
+                f"--env {SESSION}, where a step shows one track"
+            )
         return self.agent
 
     def _learner(self) -> QLearningSettings | DuelingDQNSettings:
         """Return the hyperparameters of the learner that is asked for; those of no other given."""
         agent = self._agent()
         chosen = "any_listener" if self.listener == "any" else agent.replace("-", "_")
-        if self.env == SESSION:
-            chosen = "session_dqn" if agent == "dueling-dqn" else "session_q_learning"
+        if self.env in AFFECTED:
+            kind = "session" if self.env == SESSION else "slate"
+            chosen = f"{kind}_{'dqn' if agent == 'dueling-dqn' else 'q_learning'}"
         for name, how in _TRAINED_BY.items():
             other = getattr(self, name)
             if name != chosen and other != type(other)():
@@ -206,8 +224,10 @@ _TRAINED_BY = {
     "any_listener": "--agent dueling-dqn --listener any",
     "session_dqn": f"--agent dueling-dqn --env {SESSION}",
     "session_q_learning": f"--agent q-learning --env {SESSION}",
+    "slate_dqn": f"--agent dueling-dqn --env {SLATE}",
 }
-_SESSION_LENGTH = {MUSICREC: 100, SESSION: 50}
+_SESSION_LENGTH = {MUSICREC: 100, SESSION: 50, SLATE: 50}
+_EFFECTS = ("preset", "satiation", "decay", "patience")
 
 
 _WITH_RESUME = ("--resume", "--progress-bar", "--no-progress-bar")

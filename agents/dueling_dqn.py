@@ -378,7 +378,7 @@ class DuelingDQN(SavedDQN):
         for _ in range(gradient_steps):
             samples: Samples = buffer.sample(batch_size, env=self._vec_normalize_env)
             targets = self._targets(samples)
-            values = self.q_net(samples.observations).gather(1, samples.actions.long())
+            values = self._values_taken(samples)
             loss = self._loss(values, targets, samples)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -393,6 +393,20 @@ class DuelingDQN(SavedDQN):
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         # Read at the end, as reading a number from a device waits for all its work.
         self.logger.record("train/loss", np.mean(th.stack(losses).tolist()))
+
+    def _values_taken(self, samples: Samples) -> th.Tensor:
+        """Return the (batch, 1) values of the actions taken.
+
+        A network that can value them without all others (``values_taken``) is asked for no more.
+        """
+        actions = samples.actions.long()
+        of_taken = getattr(self.q_net, "values_taken", None)
+        values: th.Tensor
+        if of_taken is None:
+            values = self.q_net(samples.observations).gather(1, actions)
+        else:
+            values = of_taken(samples.observations, actions)
+        return values
 
     def _targets(self, samples: Samples) -> th.Tensor:
         """Return the (batch, 1) values which the network should give for the actions taken."""

@@ -22,9 +22,9 @@ from agents.evaluation import catalogue_figures, learner_policy
 from agents.progress import EVAL_TAGS
 from agents.recommender import Learner
 from agents.session_judge import SessionJudge
+from music_env.affected_setup import AffectedSetup
 from music_env.any_tables import AnyTables
 from music_env.order import draw_key
-from music_env.session_setup import SessionSetup
 from music_env.tables import Tables
 
 PROGRESS_LISTENERS = 50
@@ -165,8 +165,8 @@ class HeldOutJudge(_DecisionJudge):
         }
 
 
-def judge_of(tables: Tables | AnyTables | SessionSetup) -> Judge:
+def judge_of(tables: Tables | AnyTables | AffectedSetup) -> Judge:
     """Return who judges a learner that is trained on these tables."""
-    if isinstance(tables, SessionSetup):
+    if isinstance(tables, AffectedSetup):
         return SessionJudge(tables)
     return HeldOutJudge(tables) if isinstance(tables, AnyTables) else TrackJudge(tables)

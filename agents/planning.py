@@ -41,7 +41,7 @@ class Policy(Protocol):
         """Return actions for a batch of observations, and the policy's state."""
 
 
-class _Knowing:
+class KnowingPolicy:
     """A policy that reads the state of the environment that it was made for."""
 
     def __init__(self, env: Any) -> None:
@@ -80,7 +80,7 @@ class _Knowing:
         raise NotImplementedError
 
 
-class MyopicOracle(_Knowing):
+class MyopicOracle(KnowingPolicy):
     """Knows the listener perfectly, and maximises the next reward only.
 
     It plays what would be enjoyed most now, satiation included, if that is above 0: the greedy
@@ -91,7 +91,7 @@ class MyopicOracle(_Knowing):
         return offers.state.enjoyment
 
 
-class Planner(_Knowing):
+class Planner(KnowingPolicy):
     """Plans by dynamic programming on a reduced state: its return is a lower bound on the optimum.
 
     The state is the satiation of the most frequent genre, and the patience. The tracks to come are

@@ -169,6 +169,46 @@ def comparison(title: str, rows: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
+def session_comparison(
+    title: str, rows: Sequence[Mapping[str, Any]], *, upper_bound: float
+) -> Figure:
+    """Return a figure that compares what policies earn in a session, and how varied it is.
+
+    Args:
+        title: above the figure.
+        rows: one a policy, with ``name``, ``mean_return`` and the ends of its interval,
+            ``intra_list_diversity`` and ``coverage`` (nan where there is nothing to count).
+        upper_bound: on any policy's mean return.
+    """
+    figure = Figure(figsize=(9, 1.9 + 0.42 * len(rows)), layout="constrained")
+    figure.suptitle(title, parse_math=False)  # names may hold dollar signs
+    left, right = figure.subplots(1, 2, sharey=True)
+    places = np.arange(len(rows))[::-1]
+
+    def column(name: str) -> np.ndarray:
+        return np.array([row[name] for row in rows], dtype=float)
+
+    means = column("mean_return")
+    ends = np.stack([means - column("mean_return_low"), column("mean_return_high") - means])
+    left.barh(places, means, xerr=np.maximum(ends, 0), color=BLUE, ecolor=GREY, capsize=3)
+    left.axvline(upper_bound, color=GREEN, ls="--", label="upper bound on any policy")
+    left.set_xlabel("mean return of a session, 95 % interval")
+    half = 0.38
+    for offset, name, label, colour in (
+        (half / 2, "intra_list_diversity", "diversity", ORANGE),
+        (-half / 2, "coverage", "coverage", GREY),
+    ):
+        right.barh(places + offset, np.nan_to_num(column(name)), half, color=colour, label=label)
+    right.set_xlabel("of what is played, 0 to 1")
+    right.set_xlim(0, 1)
+    left.set_yticks(places, [row["name"] for row in rows], parse_math=False)
+    for axes in (left, right):
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+        axes.grid(axis="x", alpha=0.3)
+        axes.set_axisbelow(True)
+    return figure
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG."""
     figure.savefig(path, dpi=120)

@@ -11,16 +11,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from agents.runs import CONFIG, LEARNING_CURVE, SESSION, env_id_of, listener_of
+from agents.runs import AFFECTED, CONFIG, LEARNING_CURVE, env_id_of, listener_of
 from agents.session_report import session_summary
 
 
 def print_summary(out: Path, metrics: Mapping[str, Any]) -> None:
     """Print what a run has come to."""
     config = json.loads((out / CONFIG).read_text(encoding="utf-8"))
-    of_session = env_id_of(config) == SESSION
-    table = session_summary(metrics) if of_session else _decision_summary(config, metrics)
-    table.title = f"{config['agent']} after {metrics['timesteps']:,} tracks"
+    affected = env_id_of(config) in AFFECTED
+    table = session_summary(metrics) if affected else _decision_summary(config, metrics)
+    table.title = (
+        f"{config['agent']} after {metrics['timesteps']:,} {'steps' if affected else 'tracks'}"
+    )
     table.title_justify = "left"
     table.add_row("training time", f"{metrics['train_seconds']:.1f} s")
     console = Console()

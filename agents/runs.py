@@ -35,6 +35,7 @@ from music_env.naming import nearest
 from music_env.population import Population
 from music_env.population_file import read_population
 from music_env.session_observation import SESSION_ENCODINGS
+from music_env.slate_observation import SLATE_ENCODINGS
 from music_env.tables import load_catalogue
 
 LEARNERS: Mapping[str, type[QLearning] | type[DuelingDQN]] = {
@@ -46,8 +47,22 @@ LEARNERS: Mapping[str, type[QLearning] | type[DuelingDQN]] = {
 Listener = Literal["one", "any"]
 """Whom a run's learner serves: one listener, or every one."""
 
-MUSICREC, ANY_LISTENER, SESSION = "MusicRec-v0", "MusicRecAnyListener-v0", "MusicRecSession-v0"
+MUSICREC, ANY_LISTENER, SESSION, SLATE = (
+    "MusicRec-v0",
+    "MusicRecAnyListener-v0",
+    "MusicRecSession-v0",
+    "MusicRecSlate-v0",
+)
 """The environments that a run can be trained in."""
+
+AFFECTED = (SESSION, SLATE)
+"""Of these, those in which what is played has consequences."""
+
+_ENCODINGS: Mapping[str, tuple[str, ...]] = {
+    SESSION: (*ENCODINGS, *SESSION_ENCODINGS),
+    SLATE: SLATE_ENCODINGS,
+}
+"""Environment -> its encodings, where they are not those of every other."""
 
 ENVIRONMENTS: Mapping[str, str] = {"one": MUSICREC, "any": ANY_LISTENER}
 """Listener -> the environment that a run is trained in, unless its configuration names another."""
@@ -212,7 +227,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{folder / CONFIG}: listener must be one of {', '.join(ENVIRONMENTS)}, got "
             f"{config['listener']!r}"
         )
-    env_id, known_ids = env_id_of(config), (MUSICREC, ANY_LISTENER, SESSION)
+    env_id, known_ids = env_id_of(config), (MUSICREC, ANY_LISTENER, SESSION, SLATE)
     if env_id not in known_ids:
         raise RunError(
             f"{folder / CONFIG}: env_id must be one of {', '.join(known_ids)}, got {env_id!r}"
@@ -327,7 +342,7 @@ def load_run(
     loaded = load_trained_catalogue(folder, config, catalogue)
     listeners = load_trained_population(folder, config, loaded, population)
     encoding = str(environment["encoding"])
-    known = (*ENCODINGS, *SESSION_ENCODINGS) if env_id_of(config) == SESSION else ENCODINGS
+    known = _ENCODINGS.get(env_id_of(config), tuple(ENCODINGS))
     if encoding not in known:
         raise RunError(
             f"{folder / CONFIG}: unknown encoding {encoding!r}.{nearest(encoding, known)}"

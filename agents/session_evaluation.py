@@ -1,4 +1,4 @@
-"""How good policies are in MusicRecSession-v0: returns, planning gain, and what is played.
+"""How good policies are in MusicRecSession-v0 and MusicRecSlate-v0: returns, planning gain, plays.
 
 Every policy plays the same sessions, so that what one earns more than another is not the luck of
 the tracks drawn.
@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.planning import Gain, MyopicOracle, Planner, Policy, planning_gain
+from agents.session_baselines import AlwaysLike, BestFresh, FirstCandidate, RandomPolicy
+from music_env.affected_setup import AffectedSetup
 from music_env.diversity import session_diversity
 from music_env.metrics import bootstrap_interval
-from music_env.session_setup import SessionSetup
+from music_env.slate_setup import SlateSetup
 
 Floats = NDArray[np.float64]
 
@@ -29,49 +31,7 @@ RESAMPLES = 2_000
 """Of each bootstrap over sessions."""
 
 RANDOM, ALWAYS_LIKE, MYOPIC, PLANNER = "random", "always like", "myopic oracle", "planner"
-
-
-class RandomPolicy:
-    """A fair coin for each track.
-
-    Args:
-        num_envs: sessions at a time.
-        seed: of the coins.
-    """
-
-    def __init__(self, num_envs: int, *, seed: int = 0) -> None:
-        self._num_envs, self._generator = num_envs, np.random.default_rng(seed)
-
-    def predict(
-        self,
-        observation: Any = None,
-        state: Any = None,
-        episode_start: Any = None,
-        deterministic: bool = False,
-    ) -> tuple[NDArray[np.int64], None]:
-        """Return (num_envs,) int64 actions; the arguments are not looked at."""
-        return self._generator.integers(2, size=self._num_envs), None
-
-
-class AlwaysLike:
-    """Plays every track.
-
-    Args:
-        num_envs: sessions at a time.
-    """
-
-    def __init__(self, num_envs: int) -> None:
-        self._num_envs = num_envs
-
-    def predict(
-        self,
-        observation: Any = None,
-        state: Any = None,
-        episode_start: Any = None,
-        deterministic: bool = True,
-    ) -> tuple[NDArray[np.int64], None]:
-        """Return (num_envs,) ones; the arguments are not looked at."""
-        return np.ones(self._num_envs, dtype=np.int64), None
+FIRST, BEST_FRESH = "first candidate", "best fresh"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +49,7 @@ class Played:
     tracks: list[NDArray[np.int64]]
 
 
-def evaluation_env(setup: SessionSetup, sessions: int, **changes: Any) -> Any:
+def evaluation_env(setup: AffectedSetup, sessions: int, **changes: Any) -> Any:
     """Return a vector environment of the same listener, a session in each.
 
     Args:
@@ -99,7 +59,7 @@ def evaluation_env(setup: SessionSetup, sessions: int, **changes: Any) -> Any:
     """
     arguments = {**setup.arguments, "catalogue": setup.catalogue, **changes}
     return gym.make_vec(
-        "MusicRecSession-v0",
+        setup.env_id,
         num_envs=sessions,
         vectorization_mode="vector_entry_point",
         autoreset_mode="NextStep",
@@ -107,10 +67,12 @@ def evaluation_env(setup: SessionSetup, sessions: int, **changes: Any) -> Any:
     )
 
 
-def reference_env(setup: SessionSetup, sessions: int) -> Any:
+def reference_env(setup: AffectedSetup, sessions: int) -> Any:
     """Return `evaluation_env` for policies that do not look at what is observed."""
+    # The encoding that costs least.
+    encoding = "summary" if isinstance(setup, SlateSetup) else "grid"
     return evaluation_env(
-        setup, sessions, encoding="grid", encoding_options=None, observe_state=True
+        setup, sessions, encoding=encoding, encoding_options=None, observe_state=True
     )
 
 
@@ -122,11 +84,16 @@ def reference_policies(env: Any, *, seed: int = 0) -> dict[str, Policy]:
         seed: of the random policy.
 
     Returns:
-        Name -> policy: a coin, every track, `MyopicOracle` and `Planner`.
+        Name -> policy: random actions; every track, or of a slate the first candidate and the one
+        that is enjoyed most fresh; `MyopicOracle` and `Planner`.
     """
+    simple: dict[str, Policy] = {ALWAYS_LIKE: AlwaysLike(env.num_envs)}
+    if isinstance(env.unwrapped.tables, SlateSetup):
+        simple = {FIRST: FirstCandidate(env), BEST_FRESH: BestFresh(env)}
+    n_actions = int(env.single_action_space.n)
     return {
-        RANDOM: RandomPolicy(env.num_envs, seed=seed),
-        ALWAYS_LIKE: AlwaysLike(env.num_envs),
+        RANDOM: RandomPolicy(env.num_envs, seed=seed, n_actions=n_actions),
+        **simple,
         MYOPIC: MyopicOracle(env),
         PLANNER: Planner(env),
     }
@@ -149,9 +116,11 @@ def play_sessions(policy: Policy, env: Any, *, seed: int = 0) -> Played:
         observations, rewards, terminated, truncated, info = env.step(actions)
         returns += np.where(running, rewards, 0.0)
         lengths += running
-        played = np.flatnonzero(running & (np.asarray(actions) == 1))
+        # Of a slate, track_index is -1 where a masked candidate was chosen, which plays nothing.
+        shown = info["track_index"]
+        played = np.flatnonzero(running & (np.asarray(actions) > 0) & (shown >= 0))
         sessions.append(played)
-        tracks.append(info["track_index"][played])
+        tracks.append(shown[played])
         running &= ~(terminated | truncated)
     of_session, in_order = np.concatenate(sessions), np.concatenate(tracks).astype(np.int64)
     order = np.argsort(of_session, kind="stable")
@@ -208,7 +177,7 @@ def return_figures(
     }
 
 
-def diversity_figures(played: Played, setup: SessionSetup) -> dict[str, float]:
+def diversity_figures(played: Played, setup: AffectedSetup) -> dict[str, float]:
     """Return `music_env.diversity.Diversity` of what was played, by name, and plays a session.
 
     Coverage is of the pool, the tracks that the sessions show.

@@ -1,4 +1,4 @@
-"""Who judges a run on MusicRecSession-v0 while it is trained: sessions that it never met."""
+"""Who judges a run on MusicRecSession-v0 or MusicRecSlate-v0: sessions that it never met."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from agents.session_evaluation import (
     reference_env,
     return_figures,
 )
-from music_env.session_setup import SessionSetup
+from music_env.affected_setup import AffectedSetup
 
 PROGRESS_SESSIONS = 200
 """Sessions of each log point: a few hundredths of the training's time."""
@@ -39,7 +39,7 @@ class SessionJudge:
 
     tags: Mapping[str, str] = SESSION_TAGS
 
-    def __init__(self, setup: SessionSetup) -> None:
+    def __init__(self, setup: AffectedSetup) -> None:
         self.title = str(setup.listener)
         self._setup = setup
         env = reference_env(setup, METRICS_SESSIONS)

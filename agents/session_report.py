@@ -1,4 +1,4 @@
-"""Runs on MusicRecSession-v0 compared with each other: what ``evaluate.py`` prints and writes."""
+"""Runs on MusicRecSession-v0 or MusicRecSlate-v0 compared: what ``evaluate.py`` tells of them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from agents import plotting
 from agents.planning import Policy, upper_bound
 from agents.runs import Run, RunError, write_json
 from agents.session_evaluation import (
@@ -27,7 +28,8 @@ from agents.session_evaluation import (
     reference_policies,
     return_figures,
 )
-from music_env.session_setup import SessionSetup
+from agents.slate_runs import policy_for
+from music_env.affected_setup import AffectedSetup
 
 SESSIONS = 2_000
 """Sessions that policies are judged on, by default: the planning gain is then known to about a
@@ -48,21 +50,29 @@ NO_GAIN = "no gain to be had"
 
 
 def evaluate_sessions(
-    runs: Sequence[Run], names: Sequence[str], *, sessions: int, seed: int
+    runs: Sequence[Run],
+    names: Sequence[str],
+    *,
+    sessions: int,
+    seed: int,
+    slate_size: int | None = None,
 ) -> dict[str, Any]:
     """Return the figures of runs and of what they are measured against, over the same sessions.
 
     Args:
-        runs: trained on MusicRecSession-v0, for one listener and with the same effects.
+        runs: trained on one of the two, for one listener and with the same effects.
         names: of the runs, for tables.
         sessions: that every policy plays.
         seed: of the first session, of random decisions and of intervals.
+        slate_size: candidates of MusicRecSlate-v0; by default as many as in training.
 
     Raises:
-        RunError: if the runs do not share catalogue, listener, effects, tracks and session length.
+        RunError: if the runs do not share catalogue, listener, effects, tracks, session
+            length and number of candidates.
     """
-    setups = [run.make_env().unwrapped.tables for run in runs]  # type: ignore[attr-defined]
-    first: SessionSetup = setups[0]
+    changes = {} if slate_size is None else {"slate_size": slate_size}
+    setups = [run.make_env(**changes).unwrapped.tables for run in runs]  # type: ignore[attr-defined]
+    first: AffectedSetup = setups[0]
     for run, other in zip(runs[1:], setups[1:], strict=True):
         for (what, mine), theirs in zip(
             _shared(first).items(), _shared(other).values(), strict=True
@@ -74,7 +84,7 @@ def evaluate_sessions(
                 )
     env = reference_env(first, sessions)
     pairs: list[tuple[str, Policy, Any]] = [
-        (name, run.learner, evaluation_env(setup, sessions))
+        (name, policy_for(run, setup) if changes else run.learner, evaluation_env(setup, sessions))
         for name, run, setup in zip(names, runs, setups, strict=True)
     ]
     pairs += [(name, policy, env) for name, policy in reference_policies(env, seed=seed).items()]
@@ -86,6 +96,7 @@ def evaluate_sessions(
         "listener": str(first.listener),
         "effects": asdict(first.effects),
         "session_length": first.session_length,
+        "tracks_offered": first.n_offered,
         "n_pool": len(first.pool),
         "sessions": sessions,
         "seed": seed,
@@ -96,7 +107,7 @@ def evaluate_sessions(
     }
 
 
-def _shared(setup: SessionSetup) -> dict[str, Any]:
+def _shared(setup: AffectedSetup) -> dict[str, Any]:
     """Return what runs must have in common to be compared, by its name."""
     return {
         "catalogue": setup.catalogue.checksum,
@@ -104,13 +115,14 @@ def _shared(setup: SessionSetup) -> dict[str, Any]:
         "satiation, decay and patience": tuple(asdict(setup.effects).values()),
         "satiation_of": setup.arguments["satiation_of"],
         "session length": setup.session_length,
+        "number of candidates": setup.n_offered,
         "enjoyment of the tracks": f"{setup.scores.total[setup.pool].sum():.9g} in all",
         "number of tracks": len(setup.pool),
     }
 
 
 def _row(
-    name: str, played: Played, by_name: Mapping[str, Played], setup: SessionSetup, seed: int
+    name: str, played: Played, by_name: Mapping[str, Played], setup: AffectedSetup, seed: int
 ) -> dict[str, Any]:
     return {
         "name": name,
@@ -122,11 +134,14 @@ def _row(
 def print_sessions(result: Mapping[str, Any], console: Console) -> None:
     """Print what policies earn, the planning gain, and how diverse is what they play."""
     effects = ", ".join(f"{name} {value:g}" for name, value in result["effects"].items())
+    steps = f"{result['session_length']} tracks"
+    if result["tracks_offered"] > 1:
+        steps = f"{result['session_length']} slates of {result['tracks_offered']} candidates"
     console.print(
         escape(
             f"Listener: {result['listener']}; {effects}\n{result['sessions']:,} sessions of at "
-            f"most {result['session_length']} tracks of {result['n_pool']:,}, seed "
-            f"{result['seed']}; means over sessions [95 % interval]"
+            f"most {steps} of {result['n_pool']:,}, seed {result['seed']}; means over sessions "
+            "[95 % interval]"
         ),
         highlight=False,
     )
@@ -180,13 +195,17 @@ def _print_diversity(result: Mapping[str, Any], console: Console) -> None:
 
 
 def write_sessions(result: Mapping[str, Any], out: Path) -> list[str]:
-    """Write ``evaluation.json`` and ``evaluation.csv``; return their names."""
+    """Write ``evaluation.json``, ``evaluation.csv`` and ``comparison.png``; return their names."""
     write_json(out / "evaluation.json", result)
     with (out / "evaluation.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(result["policies"][0]))
         writer.writeheader()
         writer.writerows(result["policies"])
-    return ["evaluation.json", "evaluation.csv"]
+    figure = plotting.session_comparison(
+        f"Listener: {result['listener']}", result["policies"], upper_bound=result["upper_bound"]
+    )
+    plotting.save(figure, out / "comparison.png")
+    return ["evaluation.json", "evaluation.csv", "comparison.png"]
 
 
 def session_summary(metrics: Mapping[str, Any]) -> Table:
@@ -203,5 +222,5 @@ def session_summary(metrics: Mapping[str, Any]) -> Table:
     else:
         table.add_row("planning gain", escape(_with_interval(metrics, "planning_gain", ".3f")))
     table.add_row("tracks played", f"{metrics['session_plays']:.1f}")
-    table.add_row("tracks shown", f"{metrics['session_steps']:.1f}")
+    table.add_row("steps", f"{metrics['session_steps']:.1f}")
     return table

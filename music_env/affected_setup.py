@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,7 @@ class AffectedSetup(SessionTables):
     """A listener, the tracks of the sessions, and what playing them does.
 
     Attributes:
+        env_id: of the environment.
         effects: how strong they are.
         listener: whose enjoyment it is.
         preference: the listener's; all open where a model was given.
@@ -73,6 +74,8 @@ class AffectedSetup(SessionTables):
         pool_shares: (n_labels,) float64: what a level of each adds to the mean level of the pool.
         top: the greatest level that there can be, which is observed as 1.
     """
+
+    env_id: ClassVar[str]
 
     effects: Effects
     listener: ListenerModel

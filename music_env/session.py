@@ -164,7 +164,7 @@ class MusicRecSessionEnv(AffectedEnv):
       budget of the user's, which good recommendations replenish, and whose end is the session's.
     """
 
-    _id = "MusicRecSession-v0"
+    _id = SessionSetup.env_id
     _tables: SessionSetup
 
     def __init__(

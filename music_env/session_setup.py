@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ class SessionSetup(AffectedSetup):
     Attributes:
         encoded: what is observed.
     """
+
+    env_id: ClassVar[str] = "MusicRecSession-v0"
 
     encoded: StateEncoded
 

@@ -39,7 +39,7 @@ class MusicRecSessionVectorEnv(AffectedVectorEnv):
         ValueError: see `MusicRecSessionEnv`; and for ``num_envs`` or ``max_episode_steps`` below 1.
     """
 
-    _id = "MusicRecSession-v0"
+    _id = SessionSetup.env_id
     _tables: SessionSetup
 
     def __init__(

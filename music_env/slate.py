@@ -74,8 +74,10 @@ class MusicRecSlateEnv(AffectedEnv):
     |---------------------|------------------------------------------------------------------------|
     | ``codes`` (default) | at most 32 numbers and codes                                           |
     | ``one-hot``         | all columns; where the slate has over 20,000 of them, it is an error   |
-    | ``summary``         | the fresh track's enjoyment, in the unit of the rewards: only planning |
-    |                     | is left to learn                                                       |
+    | ``summary``         | ``fresh``, the fresh track's enjoyment, in the unit of the rewards,    |
+    |                     | and ``satiates``, 0 to 1: what playing it adds to the pool's mean      |
+    |                     | level, much for a genre that is often offered; only planning is left   |
+    |                     | to learn, and no column but the levels of genres is the catalogue's    |
 
     It is a Box and no Dict, since a Dict is refused by n-step returns and prioritized replay, and a
     replay buffer keeps one array of it. ``env.unwrapped.encoded.layout`` (a `SlateLayout`, plain
@@ -139,7 +141,7 @@ class MusicRecSlateEnv(AffectedEnv):
     - those of MusicRecSession-v0.
     """
 
-    _id = "MusicRecSlate-v0"
+    _id = SlateSetup.env_id
     _tables: SlateSetup
     _order: list[Any]  # of (slate_size,) int64: the candidates of each step
 

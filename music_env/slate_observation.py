@@ -32,6 +32,7 @@ class SlateLayout:
     Attributes:
         slate_size: how many candidates there are.
         n_state: columns of the state, which come first; 0 where it is hidden.
+        n_levels: of these, the first: a level of each genre (or artist); 0 where they are too many.
         n_columns: columns of a candidate.
         n_numbers: of these, those before the codes; all of them where there are no codes.
         played: the column of a candidate that is 1 where the track was played before.
@@ -39,6 +40,7 @@ class SlateLayout:
 
     slate_size: int
     n_state: int
+    n_levels: int
     n_columns: int
     n_numbers: int
     played: int
@@ -91,10 +93,9 @@ class SlateEncoded:
         space: the observation space.
         layout: what stands where.
         columns: the name of each column of an observation.
-        track: the encoding of the tracks alone; None where only their enjoyment is observed.
-        fresh: (n_tracks,) float64: the enjoyment of each fresh track.
+        track: the encoding of the tracks alone; None in ``summary``.
+        summary: (n_tracks, 2) float32: each track's columns there.
         top: the greatest level that there can be, which is observed as 1.
-        with_levels: the level of each genre (or artist) is observed.
     """
 
     name: str
@@ -102,9 +103,8 @@ class SlateEncoded:
     layout: SlateLayout
     columns: tuple[str, ...]
     track: Encoded | None
-    fresh: NDArray[np.float64]
+    summary: Float32
     top: float
-    with_levels: bool
 
     def observe(
         self, tracks: NDArray[np.int64], available: NDArray[np.bool_], state: State
@@ -119,20 +119,19 @@ class SlateEncoded:
         layout = self.layout
         n, observes_state = len(tracks), layout.n_state > 0
         rows = np.empty((n, layout.slate_size, layout.n_columns), dtype=np.float32)
-        if self.track is None:
-            rows[..., 0] = self.fresh.take(tracks)
-        else:
-            own = self.track.rows.take(tracks.ravel()).reshape(n, layout.slate_size, -1)
-            first = layout.n_numbers - 1 - observes_state  # of the columns that are not the track's
-            rows[..., :first] = own[..., :first]
-            rows[..., layout.n_numbers :] = own[..., first:]
+        shown = tracks.ravel()
+        own = self.summary[shown] if self.track is None else self.track.rows.take(shown)
+        own = own.reshape(n, layout.slate_size, -1)
+        first = layout.n_numbers - 1 - observes_state  # of the columns that are not the track's
+        rows[..., :first] = own[..., :first]
+        rows[..., layout.n_numbers :] = own[..., first:]
         rows[..., layout.played] = ~available
         if observes_state:
             rows[..., layout.played - 1] = state.level / self.top
         observed = np.empty((n, layout.size), dtype=np.float32)
         if observes_state:
-            if self.with_levels:
-                observed[:, : layout.n_state - 3] = state.levels / self.top
+            if layout.n_levels:
+                observed[:, : layout.n_levels] = state.levels / self.top
             observed[:, layout.n_state - 3] = state.pool_level / self.top
             observed[:, layout.n_state - 2] = state.patience
             observed[:, layout.n_state - 1] = state.left
@@ -143,6 +142,7 @@ class SlateEncoded:
 def slate_encoding(
     catalogue: Catalogue,
     fresh: NDArray[np.float64],
+    satiates: NDArray[np.float64],
     pool: NDArray[np.int64],
     labels: tuple[str, ...],
     top: float,
@@ -157,6 +157,7 @@ def slate_encoding(
     Args:
         catalogue: the tracks.
         fresh: (n_tracks,) float64: the enjoyment of each fresh track.
+        satiates: (n_tracks,) float64: what playing it adds to the pool's mean level.
         pool: (n_pool,) the tracks that sessions offer.
         labels: the genres (or artists) that have a level.
         top: the greatest level that there can be.
@@ -179,12 +180,13 @@ def slate_encoding(
         raise ValueError(f"encoding {encoding!r} has no options here, got {dict(options)}")
     with_levels = observe_state and len(labels) <= MAX_LABELS
     state = [f"satiation {label}" for label in labels] if with_levels else []
+    n_levels = len(state)
     state += ["satiation pool", "patience", "left"] if observe_state else []
     added = ["satiation", "played"] if observe_state else ["played"]
     track = None if encoding == "summary" else encode(catalogue, encoding)
     if track is None:
-        names, n_numbers = ["fresh"], 1
-        low, high = np.array([fresh[pool].min()]), np.array([fresh[pool].max()])
+        names, n_numbers = ["fresh", "satiates"], 2
+        low, high = np.array([fresh[pool].min(), 0]), np.array([fresh[pool].max(), 1])
     else:
         assert isinstance(track.space, gym.spaces.Box)
         names, high = list(track.columns), track.space.high
@@ -197,7 +199,9 @@ def slate_encoding(
         np.insert(high, n_numbers, [1] * len(added)),
     )
     n_numbers += len(added)
-    layout = SlateLayout(slate_size, len(state), len(names), n_numbers, n_numbers - 1)
+    layout = SlateLayout(
+        slate_size, len(state), n_levels, len(names), n_numbers, played=n_numbers - 1
+    )
     if encoding == "one-hot" and layout.size > MAX_ONE_HOT_COLUMNS:
         raise ValueError(
             f"encoding 'one-hot' would need {layout.size} columns for {slate_size} candidates of "
@@ -211,4 +215,6 @@ def slate_encoding(
         dtype=np.float32,
     )
     columns = (*state, *(f"{i + 1} {name}" for i in range(slate_size) for name in names))
-    return SlateEncoded(encoding, space, layout, columns, track, fresh, top, with_levels)
+    # Never above 1, whatever the rounding of shares that add up to it.
+    summary = np.stack([fresh, np.minimum(satiates, 1)], axis=1).astype(np.float32)
+    return SlateEncoded(encoding, space, layout, columns, track, summary, top)

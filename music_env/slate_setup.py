@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ class SlateSetup(AffectedSetup):
         slate_size: how many candidates a step offers.
         encoded: what is observed.
     """
+
+    env_id: ClassVar[str] = "MusicRecSlate-v0"
 
     slate_size: int
     encoded: SlateEncoded
@@ -80,6 +82,8 @@ def _build(
     encoded = slate_encoding(
         parts["catalogue"],
         parts["scores"].total,
+        # A play adds 1 to the level of each of its genres.
+        np.append(parts["pool_shares"], 0.0)[parts["slots"]].sum(axis=1),
         parts["pool"],
         parts["labels"].vocabulary,
         parts["top"],

@@ -43,7 +43,7 @@ class MusicRecSlateVectorEnv(AffectedVectorEnv):
         ValueError: see `MusicRecSlateEnv`; and for ``num_envs`` or ``max_episode_steps`` below 1.
     """
 
-    _id = "MusicRecSlate-v0"
+    _id = SlateSetup.env_id
     _tables: SlateSetup
     _state = (*AffectedVectorEnv._state, "history", "masked_choices")
 

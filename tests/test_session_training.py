@@ -352,7 +352,9 @@ def test_evaluating_runs(runs: dict[str, Path], tmp_path: Path) -> None:
     assert "200 sessions of at most 12 tracks of 76, seed 1" in text
     assert "upper bound on any policy" in text and "What is played" in text
     assert "no gain to be had" not in text and "\u2026" not in text
-    assert kind.write(result, tmp_path) == ["evaluation.json", "evaluation.csv"]
+    written = kind.write(result, tmp_path)
+    assert written == ["evaluation.json", "evaluation.csv", "comparison.png"]
+    assert all((tmp_path / name).stat().st_size for name in written)
     json.loads((tmp_path / "evaluation.json").read_text())
     assert len((tmp_path / "evaluation.csv").read_text().splitlines()) == 1 + 6
 

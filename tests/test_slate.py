@@ -57,11 +57,15 @@ def test_sessions_by_hand(six: Catalogue, preset: str) -> None:
             expected = [level["pop"] / top, level["rock"] / top, np.mean(satiation) / top]
             expected += [patience, 1 - step / 6]
             for track, mask in zip(candidates, is_played, strict=True):
-                expected += [env.scores[track], satiation[track] / top, mask]
+                satiates = sum(
+                    len({*GENRES[track]} & {*GENRES[other]}) / max(1, len(GENRES[other]))
+                    for other in range(6)
+                )
+                expected += [env.scores[track], satiates / 6, satiation[track] / top, mask]
             np.testing.assert_allclose(observation, expected, rtol=1e-6)
             rows = observation[layout.rows]
             np.testing.assert_array_equal(rows[:, 0], env.scores[candidates].astype(np.float32))
-            np.testing.assert_array_equal(rows[:, 3:], np.tile(observation[layout.state], (3, 1)))
+            np.testing.assert_array_equal(rows[:, 4:], np.tile(observation[layout.state], (3, 1)))
             np.testing.assert_array_equal(observation[layout.played_columns], is_played)
 
             action = int(generator.integers(4))
