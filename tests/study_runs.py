@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from study.engine import run_tasks
+from study.engine import in_processes, run_tasks
 from study.tasks import Task
 
 
@@ -31,4 +31,4 @@ def slow(task):
 
 
 if __name__ == "__main__":
-    run_tasks(toy_tasks(12), Path(sys.argv[1]), slow, workers=2, progress_bar=False)
+    run_tasks(toy_tasks(12), Path(sys.argv[1]), slow, in_processes(2), progress_bar=False)
