@@ -1,4 +1,4 @@
-"""The study and the search on a Ray cluster of three nodes on this machine; nodes and drivers die."""
+"""The study and the search on three Ray nodes of this machine; nodes and drivers die."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -210,6 +211,17 @@ def test_a_cluster_that_is_not_there(monkeypatch):
         pass
     with pytest.raises(ValueError, match="num_cpus=2 is for a local Ray"), connected("h:1", 2):
         pass
+
+
+def test_the_example_of_a_cluster_fits_rays_schema():
+    jsonschema, yaml = pytest.importorskip("jsonschema"), pytest.importorskip("yaml")
+    schema = Path(ray.__file__).parent / "autoscaler" / "ray-schema.json"
+    example = yaml.safe_load((ROOT / "cluster" / "cluster.yaml").read_text(encoding="utf-8"))
+    jsonschema.validate(example, json.loads(schema.read_text(encoding="utf-8")))
+    # The tested versions of Ray and Python: a driver and its nodes must have the same.
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    (version,) = [pin.removeprefix("ray==") for pin in pins if pin.startswith("ray==")]
+    assert f"/ray:{version}-py311" in example["docker"]["image"]
 
 
 def test_nothing_to_do_starts_no_cluster(monkeypatch):
