@@ -37,6 +37,7 @@ def noted(task):
     node = ray.get_runtime_context().get_node_id()
     with Path(task.setting["begun"]).open("a", encoding="utf-8") as file:
         file.write(f"{node}\n")  # one write of a short line
+    time.sleep(0.3)
     return {**slow(task), "node": node}
 
 
