@@ -72,7 +72,7 @@ class Arguments:
     engine: Literal["local", "ray"] = "local"
     """Where points are tried: in this process, or on a Ray cluster."""
     address: str | None = None
-    """Of a running Ray cluster: auto, HOST:6379 or ray://HOST:10001; if not given, a local Ray starts and stops by itself."""  # noqa: E501
+    """Of a running Ray cluster that this machine is part of: auto, or HOST:6379; if not given, a local Ray starts and stops by itself."""  # noqa: E501
     out: Path | None = None
     """The study's folder, gone on with if there is one in it; if not given: tuning/AGENT."""
 

@@ -47,13 +47,14 @@ def connected(
     A connection that stands already is used as it is and left standing.
 
     Args:
-        address: of a running cluster: ``auto`` on one of its machines, ``HOST:6379``, or
-            ``ray://HOST:10001`` from outside. If None, a local Ray starts, and stops at the end.
+        address: of a running cluster that this machine is part of: ``auto``, or the head's
+            ``HOST:6379``. If None, a local Ray starts, and stops at the end.
         num_cpus: processors of that local Ray; those of the machine if not given.
         init: further arguments of ``ray.init``.
 
     Raises:
-        ClusterError: if Ray is not installed, or there is no cluster at the address.
+        ClusterError: if Ray is not installed, there is no cluster at the address, or no local Ray
+            starts.
     """
     require_ray()
     import ray
@@ -82,15 +83,22 @@ def connected(
             log_to_driver=False,
             **init,
         )
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-        # A local Ray that does not start is no matter of the address: Ray's own words say more.
-        if address is None:
-            raise
-        raise ClusterError(
-            f"no connection to a Ray cluster at {address!r} ({error}): start one with `ray start "
-            "--head` or `ray up cluster/cluster.yaml`, or leave the address out for a local Ray"
-        ) from error
+    except Exception as error:  # Ray raises a bare one where it does not start
+        raise ClusterError(_advice(address, error)) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _advice(address: str | None, error: Exception) -> str:
+    if address is None:
+        return (
+            f"no local Ray starts ({error}): its logs are in /tmp/ray/session_latest/logs; where "
+            "the machine is merely busy, try again, or start one with `ray start --head` and give "
+            "the address auto"
+        )
+    return (
+        f"no connection to a Ray cluster at {address!r} ({error}): start one with `ray start "
+        "--head` or `ray up cluster/cluster.yaml`, or leave the address out for a local Ray"
+    )

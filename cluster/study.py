@@ -69,6 +69,14 @@ def _row(reference: ray.ObjectRef, task: Task) -> Row:
     row: Row
     try:
         row, trace = ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        # Not of the task, whose errors are rows: its node cannot run it, lacking the project, say.
+        print(error, file=sys.stderr, flush=True)
+        reason = str(error.cause).strip().splitlines()[-1:]
+        return task.row(
+            status="failed",
+            error=f"a node could not run it: {type(error.cause).__name__}: {''.join(reason)}",
+        )
     except ray.exceptions.RayError as error:
         # Ray's own text names machines and files.
         return task.row(

@@ -78,7 +78,7 @@ class Run:
     engine: Literal["local", "ray"] = "local"
     """Where runs are made: in processes of this machine, or as tasks of Ray."""
     address: str | None = None
-    """Of a running Ray cluster: auto, HOST:6379 or ray://HOST:10001; if not given, a local Ray starts and stops by itself."""  # noqa: E501
+    """Of a running Ray cluster that this machine is part of: auto, or HOST:6379; if not given, a local Ray starts and stops by itself."""  # noqa: E501
     deezer: Annotated[Path, tyro.conf.arg(metavar="FILE")] = DEEZER
     """The Deezer catalogue, which is not part of the project; its listeners are left out without it."""  # noqa: E501
     tidytuesday: Annotated[Path, tyro.conf.arg(metavar="FILE")] = TIDYTUESDAY
