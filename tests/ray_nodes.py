@@ -18,14 +18,15 @@ SMALL = {
     "include_dashboard": False,
     "include_log_monitor": False,
 }
-# Given a port each, a node does not wait for its agents, of which Ray loses patience after 15 s.
+# Given a port each, a node waits for fewer of its agents; Ray loses patience with them after 15 s.
 AGENTS = (
     "metrics_agent_port",
     "metrics_export_port",
     "runtime_env_agent_port",
     "dashboard_agent_listen_port",
 )
-PATIENCE = 240.0  # [s]
+PATIENCE = 60.0  # [s]
+ATTEMPTS = 4
 
 
 @contextmanager
@@ -48,12 +49,22 @@ def ray_nodes(*num_cpus):
                 for number, count in enumerate(num_cpus):
                     # The monitor is for clusters that grow.
                     head = {"no_monitor": True, "temp_dir": folder} if number == 0 else {}
-                    ports = dict(zip(AGENTS, _free_ports(len(AGENTS)), strict=True))
-                    cluster.add_node(num_cpus=count, **SMALL, **ports, **head)
+                    _add(cluster, num_cpus=count, **SMALL, **head)
             yield cluster
     finally:
         cluster.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _add(cluster, **arguments):
+    for attempt in range(1, ATTEMPTS + 1):
+        ports = dict(zip(AGENTS, _free_ports(len(AGENTS)), strict=True))
+        try:
+            cluster.add_node(**arguments, **ports)
+            return
+        except Exception as error:
+            if attempt == ATTEMPTS or "timed out during startup" not in str(error):
+                raise
 
 
 def _free_ports(count):
