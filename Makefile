@@ -54,7 +54,8 @@ $(BENCH_STAMP): $(STAMP)
 	touch $@
 
 # All runs of the study that the tables do not hold yet, then docs/results.md. Safe to stop and to
-# start again. ARGS="--suites musicrec" passes arguments on to the runs.
+# start again. ARGS="--suites musicrec" passes arguments on to the runs; with ARGS="--engine ray
+# --address auto" they are made on a Ray cluster.
 study: setup $(STUDY_STAMP)
 	$(BIN)/python -m study run $(ARGS)
 	$(BIN)/python -m study report
