@@ -161,7 +161,7 @@ def _meet(address: str, taste: Taste, presses: int) -> Outcome:
             seconds.append(time.perf_counter() - started)
             pressed.append((press_id, track["key"], likes))
             liked.append(likes)
-        if _history(client) != pressed:
+        if history_of(client) != pressed:
             faults.append("the history is not what was pressed")
         for name, series in client.request("GET", "/api/plot?n=1")["learners"].items():
             right[name] = series["right_share"][-1] if series["right_share"] else None
@@ -172,8 +172,8 @@ def _meet(address: str, taste: Taste, presses: int) -> Outcome:
     return Outcome(liked, seconds, right, faults)
 
 
-def _history(client: Client) -> list[tuple[str, str, bool]]:
-    """Return all presses of a listener, the first one first."""
+def history_of(client: Client) -> list[tuple[str, str, bool]]:
+    """Return all presses of a listener, the first one first: (press id, track's key, liked)."""
     found: list[dict[str, Any]] = []
     while True:
         before = f"&before={found[-1]['number']}" if found else ""
