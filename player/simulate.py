@@ -27,6 +27,9 @@ ROWS = 10
 FIRST = 20
 """Presses of which the share is reported besides."""
 
+AT_ONCE = 50
+"""Listeners at most: more of them would wait for each other longer than for the player."""
+
 
 @dataclass(frozen=True)
 class Taste:
@@ -75,9 +78,6 @@ class Outcome:
 def simulate(settings: PlayerSettings, presses: int, *, listeners: int = 1, seed: int = 0) -> int:
     """Serve the player to simulated listeners, print what they met; return the exit status.
 
-    They are of the test split of `music_env.draw_population`: the policy was trained for others,
-    whose artists are none of theirs. Their presses are kept in a folder that is deleted at the end.
-
     Args:
         settings: of the player; another port is taken.
         presses: of each listener.
@@ -87,22 +87,55 @@ def simulate(settings: PlayerSettings, presses: int, *, listeners: int = 1, seed
     from rich.console import Console
 
     console = Console()
+    started = time.perf_counter()
+    try:
+        outcomes = simulated(settings, presses, listeners=listeners, seed=seed, console=console)
+    except (ApiError, OSError, RuntimeError, ValueError) as error:
+        print(f"recommend.py: {error}", file=sys.stderr)
+        return 2
+    report(
+        outcomes,
+        console,
+        seconds=time.perf_counter() - started,
+        learning=settings.learning,
+    )
+    return 1 if any(outcome.faults for outcome in outcomes) else 0
+
+
+def simulated(
+    settings: PlayerSettings,
+    presses: int,
+    *,
+    listeners: int,
+    seed: int = 0,
+    console: Any,
+    make_recommender: MakeRecommender | None = None,
+) -> list[Outcome]:
+    """Serve the player to simulated listeners, and return what each of them met.
+
+    They are of the test split of `music_env.draw_population`: the policy was trained for others,
+    whose artists are none of theirs. Their presses are kept in a folder that is deleted at the end.
+
+    Args:
+        settings: of the player; another port is taken.
+        presses: of each listener.
+        listeners: how many; `AT_ONCE` at a time.
+        seed: the first of them.
+        console: of rich, told how far the start is.
+        make_recommender: see `Engine`.
+
+    Raises:
+        RuntimeError: the player does not become ready.
+    """
     with tempfile.TemporaryDirectory() as folder:
         settings = dataclasses.replace(settings, port=0, listeners=Path(folder) / "listeners.db")
-        with running(settings) as (address, _):
+        with running(settings, make_recommender) as (address, _):
             client = Client(address)
             try:
                 _wait(client, console)
-                started = time.perf_counter()
-                outcomes = meet(address, tastes(settings, listeners, seed), presses)
-                took = time.perf_counter() - started
-            except (ApiError, OSError, RuntimeError, ValueError) as error:
-                print(f"recommend.py: {error}", file=sys.stderr)
-                return 2
             finally:
                 client.close()
-    report(outcomes, console, seconds=took, learning=settings.learning)
-    return 1 if any(outcome.faults for outcome in outcomes) else 0
+            return meet(address, tastes(settings, listeners, seed), presses)
 
 
 @contextmanager
@@ -140,8 +173,8 @@ def tastes(settings: PlayerSettings, count: int, seed: int) -> list[Taste]:
 
 
 def meet(address: str, listeners: Sequence[Taste], presses: int) -> list[Outcome]:
-    """Let all listeners press at once, and return what each of them met."""
-    with ThreadPoolExecutor(len(listeners)) as pool:
+    """Let listeners press, `AT_ONCE` at a time, and return what each of them met."""
+    with ThreadPoolExecutor(min(len(listeners), AT_ONCE)) as pool:
         return list(pool.map(lambda taste: _meet(address, taste, presses), listeners))
 
 
