@@ -59,6 +59,11 @@ export function showSource(isMade) {
   if (there.length) made.append("Keep it: ", ...there.flatMap((link) => [link, " "]));
 }
 
+/** Settled when the picture can be drawn. */
+export function pictureIsThere() {
+  return artwork.decode();
+}
+
 /** Artists in a line; of a clip who made it. */
 export function artistsOf(track) {
   if (track.kind === "generated") return "made for you by MusicRec";
