@@ -15,7 +15,8 @@ from player.settings import LEARNERS
 from player.tracks import clip_json, clip_reward_terms, reward_terms, track_json
 
 if TYPE_CHECKING:
-    from player.learners import DuelingLearner, Judgement, TabularLearner
+    from player.dueling_learner import DuelingLearner
+    from player.learners import Judgement, TabularLearner
     from player.store import Pending, Press
 
 

@@ -93,4 +93,6 @@ class Candidates:
 
     def left(self, is_judged: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return those that are not judged, given (n_tracks,) bool."""
+        if len(self.tracks) == len(is_judged):
+            return np.flatnonzero(~is_judged)
         return self.tracks[~is_judged[self.tracks]]
