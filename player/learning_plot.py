@@ -31,6 +31,9 @@ ARMS = {"learning": True, "learning switched off": False}
 
 RESAMPLES = 10_000
 
+AT_ONCE = 4
+"""Listeners: the figure is not about how many the player stands."""
+
 Floats = NDArray[np.float64]
 
 
@@ -156,6 +159,7 @@ def main() -> int:
                 arguments.presses,
                 listeners=arguments.listeners,
                 seed=arguments.seed,
+                at_once=AT_ONCE,
                 console=Console(stderr=True),
             )
             liked[name] = liked_of(outcomes, arguments.presses)

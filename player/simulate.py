@@ -27,8 +27,8 @@ ROWS = 10
 FIRST = 20
 """Presses of which the share is reported besides."""
 
-AT_ONCE = 50
-"""Listeners at most: more of them would wait for each other longer than for the player."""
+TIMEOUT = 600.0
+"""[s] Of a request: many listeners at once wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,7 @@ def simulated(
     *,
     listeners: int,
     seed: int = 0,
+    at_once: int | None = None,
     console: Any,
     make_recommender: MakeRecommender | None = None,
 ) -> list[Outcome]:
@@ -119,8 +120,9 @@ def simulated(
     Args:
         settings: of the player; another port is taken.
         presses: of each listener.
-        listeners: how many; `AT_ONCE` at a time.
+        listeners: how many.
         seed: the first of them.
+        at_once: how many press at a time; None: all.
         console: of rich, told how far the start is.
         make_recommender: see `Engine`.
 
@@ -135,7 +137,7 @@ def simulated(
                 _wait(client, console)
             finally:
                 client.close()
-            return meet(address, tastes(settings, listeners, seed), presses)
+            return meet(address, tastes(settings, listeners, seed), presses, at_once=at_once)
 
 
 @contextmanager
@@ -172,14 +174,16 @@ def tastes(settings: PlayerSettings, count: int, seed: int) -> list[Taste]:
     return [Taste(p.artist, p.genre, p.danceability) for p in preferences]
 
 
-def meet(address: str, listeners: Sequence[Taste], presses: int) -> list[Outcome]:
-    """Let listeners press, `AT_ONCE` at a time, and return what each of them met."""
-    with ThreadPoolExecutor(min(len(listeners), AT_ONCE)) as pool:
+def meet(
+    address: str, listeners: Sequence[Taste], presses: int, *, at_once: int | None = None
+) -> list[Outcome]:
+    """Let listeners press, all at once or so many, and return what each of them met."""
+    with ThreadPoolExecutor(min(len(listeners), at_once or len(listeners))) as pool:
         return list(pool.map(lambda taste: _meet(address, taste, presses), listeners))
 
 
 def _meet(address: str, taste: Taste, presses: int) -> Outcome:
-    client = Client(address)
+    client = Client(address, timeout=TIMEOUT)
     liked: list[bool] = []
     seconds: list[float] = []
     faults: list[str] = []

@@ -144,7 +144,7 @@ class SoakListener:
             is_over: asked before each press.
             pause: [s] mean of an exponential pause between two presses.
         """
-        client = Client(self.address)
+        client = Client(self.address, timeout=self.patience)
         generator = np.random.default_rng(self.number)
         try:
             state = self._insist(client.introduce)
