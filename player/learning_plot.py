@@ -1,6 +1,6 @@
 """What learning is worth: the liked share over a newcomer's first presses, with it and without.
 
-python -m player.learning_plot --listeners 200 --out docs/player_learning.png
+python -m player.learning_plot --out docs/player_learning.png
 
 Simulated newcomers with random preferences, who state none, press through the API of the player;
 then the same ones at a player that learns nothing from presses (``--no-learning``). Intervals are
@@ -139,7 +139,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--listeners", type=int, default=200, help="newcomers (default: %(default)s)")
+    add("--listeners", type=int, default=100, help="newcomers (default: %(default)s)")
     add("--presses", type=int, default=FIRST, help="of each (default: %(default)s)")
     add("--catalogue", type=Path, help="tracks; the embedded catalogue if not given")
     add("--data", type=Path, default=DATA, help="folder of the policy (default: %(default)s)")

@@ -54,6 +54,7 @@ class Session(SessionViews):
         self.given_up = False
         self._shared, self._shortlist = sessions, Shortlist(self, refresher)
         self._store, self.catalogue = sessions.store, sessions.catalogue
+        self.clips_have_notes = sessions.clips_have_notes
         self.is_loaded = False
 
     # --- From the disk ----------------------------------------------------------------------------

@@ -37,17 +37,24 @@ class Sessions:
         catalogue: the tracks.
         table: what tabular learners share.
         learning: whether learners learn from presses.
+        clips_have_notes: whether generated clips are composed; a model makes sound alone.
 
     Attributes:
         recommender: of the policy, set once it is there.
     """
 
     def __init__(
-        self, store: Store, catalogue: Catalogue, table: SharedTable, *, learning: bool = True
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        table: SharedTable,
+        *,
+        learning: bool = True,
+        clips_have_notes: bool = True,
     ) -> None:
         self.store, self.catalogue, self.table = store, catalogue, table
         self.song_of = same_songs(catalogue)
-        self.learning = learning
+        self.learning, self.clips_have_notes = learning, clips_have_notes
         self.recommender: OnlineRecommender | None = None
         self._everything = Candidates.of(catalogue, ANYTHING)
         self._lock = threading.Lock()

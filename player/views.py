@@ -24,6 +24,7 @@ class SessionViews:
     """The part of `player.session.Session` that only looks."""
 
     catalogue: Catalogue
+    clips_have_notes: bool
     preference: Preference
     candidates: wishes.Candidates
     learner: str
@@ -132,7 +133,7 @@ class SessionViews:
     def _track(self, key: str) -> dict[str, Any]:
         thing = self._of_key(key)
         if isinstance(thing, Clip):
-            return clip_json(key, thing)
+            return clip_json(key, thing, has_notes=self.clips_have_notes)
         return track_json(self.catalogue, thing, self.settings)
 
     def _why(self, key: str) -> dict[str, Any]:

@@ -308,7 +308,7 @@ function showStatus() {
       `${catalogue.name}, ${several(catalogue.tracks, "track")}`,
     );
   } else if (phase === "failed") {
-    setText(byId("title"), "The catalogue cannot be used");
+    setText(byId("title"), "The player cannot start");
     setText(byId("artists"), message);
   }
 }
