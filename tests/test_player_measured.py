@@ -24,7 +24,8 @@ def test_the_first_page_comes_before_torch_and_the_catalogue(tmp_path: Path) -> 
     try:
         found = first_page(server)
     finally:
-        server.kill()
+        server.stop()
+    assert server.complaints() == "", "Ctrl-C ends it without a word"
     assert found.files > 15, "the page names its scripts and styles"
     if found.cost is None:
         pytest.skip("this system has no /proc")
