@@ -34,8 +34,8 @@ METRICS_LISTENERS = 100
 """Held-out listeners of ``metrics.json``, every track for each; ``evaluate.py`` takes more."""
 
 METRICS_PAIRS = 5_000_000
-"""Pairs of a track and a listener that are judged for it at most: with more than 50,000 tracks there
-are fewer listeners, so that a run on a million does not end in many minutes of this."""
+"""Pairs of a track and a listener that are judged for it at most: with more than 50,000 tracks the
+listeners are fewer, so that a run on a million does not end in many minutes of this."""
 
 
 class Judge(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,14 @@ class SessionViews:
 
     def liked_presses(self) -> list[dict[str, Any]]:
         """Return the presses on *Like*, latest first."""
-        return [self._press(press) for press in reversed(self.presses) if press.liked]
+        found: list[dict[str, Any]] = self.liked_part(len(self.presses))["tracks"]
+        return found
+
+    def liked_part(self, count: int) -> dict[str, Any]:
+        """Return the last ``count`` of the same, and whether there are more."""
+        latest = (press for press in reversed(self.presses) if press.liked)
+        shown = [self._press(press) for press in itertools.islice(latest, count)]
+        return {"tracks": shown, "more": next(latest, None) is not None}
 
     def plot(self, count: int) -> dict[str, Any]:
         """Return the series of the live plot, of the last presses."""
