@@ -113,6 +113,7 @@ def table(liked: Mapping[str, Floats]) -> list[str]:
 def figure_of(liked: Mapping[str, Floats]) -> Figure:
     """Return the curves of liked shares, see `table`."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     from agents.plotting import BLUE, GREY
 
@@ -127,7 +128,7 @@ def figure_of(liked: Mapping[str, Floats]) -> Figure:
     axes.set_xlabel("press")
     axes.set_ylabel("tracks liked [%], mean and 95 % interval")
     axes.set_ylim(bottom=0)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend()
     return figure
