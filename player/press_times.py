@@ -106,7 +106,13 @@ def _own(arguments: argparse.Namespace) -> Iterator[ServerProcess]:
     with tempfile.TemporaryDirectory() as folder:
         catalogue, data = arguments.catalogue, arguments.data
         if arguments.tracks is not None:
-            from bench.million import make_catalogue
+            try:
+                from bench.million import make_catalogue
+            except ImportError as error:
+                raise SystemExit(
+                    f"press_times: --tracks needs the project's folder bench and pyarrow ({error}); "
+                    "run it there, or give a --catalogue"
+                ) from error
 
             catalogue = make_catalogue(arguments.tracks, Path(folder) / "made_up.parquet")
             data = data / f"made-up-{arguments.tracks}"
