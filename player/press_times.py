@@ -110,8 +110,8 @@ def _own(arguments: argparse.Namespace) -> Iterator[ServerProcess]:
                 from bench.million import make_catalogue
             except ImportError as error:
                 raise SystemExit(
-                    f"press_times: --tracks needs the project's folder bench, and pyarrow: {error}. "
-                    "Run it there, or give a --catalogue"
+                    f"press_times: --tracks needs the folder bench and pyarrow ({error}): "
+                    "run it in the project, or give a --catalogue"
                 ) from error
 
             catalogue = make_catalogue(arguments.tracks, Path(folder) / "made_up.parquet")
