@@ -33,6 +33,10 @@ PROGRESS_LISTENERS = 50
 METRICS_LISTENERS = 100
 """Held-out listeners of ``metrics.json``, every track for each; ``evaluate.py`` takes more."""
 
+METRICS_PAIRS = 5_000_000
+"""Pairs of a track and a listener that are judged for it at most: with more than 50,000 tracks the
+listeners are fewer, so that a run on a million does not end in many minutes of this."""
+
 
 class Judge(Protocol):
     """What judges the greedy policy of a learner in training.
@@ -154,8 +158,9 @@ class HeldOutJudge(_DecisionJudge):
         return {name: float(np.nanmean([row[name] for row in each])) for name in FIGURES}
 
     def metrics(self, learner: Learner) -> dict[str, Any]:
-        """Return means over every track, for `METRICS_LISTENERS` held-out listeners."""
-        listeners = drawn_listeners(self.held_out, METRICS_LISTENERS, seed=0)
+        """Return means over every track, for held-out listeners, see `METRICS_PAIRS`."""
+        count = max(1, min(METRICS_LISTENERS, METRICS_PAIRS // self.held_out.catalogue.n_tracks))
+        listeners = drawn_listeners(self.held_out, count, seed=0)
         policy = pair_policy("learner", learner, self.held_out)
         judged = judge_policy(policy, self.held_out, listeners)
         return {

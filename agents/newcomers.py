@@ -140,11 +140,7 @@ class NewcomerPrior:
         Returns:
             (n_pairs,) int64 positions in ``tracks``, and (n_pairs,) int64 artists.
         """
-        artists = self.catalogue.artists
-        counts = artists.counts[tracks]
-        row = np.repeat(np.arange(len(tracks)), counts)
-        place = np.arange(len(row)) - np.repeat(counts.cumsum() - counts, counts)
-        return row, artists.codes[artists.indptr[tracks][row] + place].astype(np.int64)
+        return self.catalogue.artists.pairs(tracks)
 
 
 def _least_positive(levels: Floats) -> float:

@@ -8,7 +8,6 @@ that are unlike those judged; every press sharpens it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,19 +80,25 @@ class TrackKernel:
         ]
 
     def covariance(self, tracks: NDArray[np.int64], others: NDArray[np.int64]) -> Singles:
-        """Return the (n_tracks, n_others) float32 covariances; ``others`` holds no track twice."""
+        """Return the (n_tracks, n_others) float32 covariances.
+
+        Time and memory are those of the pairs, whatever the catalogue's size.
+        """
+        if len(tracks) > len(others):  # the loop below is over the labels of the fewer
+            return self.covariance(others, tracks).T
         found = self._left[tracks] @ self._right[others].T
         np.exp(found, out=found)
         found += np.float32(self.weights.bias)
-        place = np.full(self._n_tracks, -1)
-        place[others] = np.arange(len(others))
         for weight, labels, lengths in self._labels:
-            for row, track in zip(found, tracks.tolist(), strict=True):
-                factor = np.float32(weight) * lengths[track]
-                for sharing in _sharing(labels, track):
-                    columns = place[sharing]
-                    is_there = columns >= 0
-                    row[columns[is_there]] += factor * lengths[sharing[is_there]]
+            columns, codes = _sorted_by_label(labels, others)
+            length = lengths[others[columns]]
+            row, own = labels.pairs(tracks)
+            starts, ends = (np.searchsorted(codes, own, side) for side in ("left", "right"))
+            factors = np.float32(weight) * lengths[tracks[row]]
+            for at, start, end, factor in zip(
+                row.tolist(), starts.tolist(), ends.tolist(), factors, strict=True
+            ):
+                found[at, columns[start:end]] += factor * length[start:end]
         return np.asarray(found)
 
     def variance(self, tracks: NDArray[np.int64]) -> Singles:
@@ -104,11 +109,13 @@ class TrackKernel:
         return found
 
 
-def _sharing(labels: Labels, track: int) -> Iterator[NDArray[np.int64]]:
-    """Yield the tracks that have each label of a track."""
-    start, tracks = labels.tracks_of
-    for code in labels.codes[labels.indptr[track] : labels.indptr[track + 1]].tolist():
-        yield tracks[start[code] : start[code + 1]]
+def _sorted_by_label(
+    labels: Labels, tracks: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the same pairs as `Labels.pairs`, those of a label side by side."""
+    row, codes = labels.pairs(tracks)
+    order = np.argsort(codes, kind="stable")
+    return row[order], codes[order]
 
 
 class PersonalModel:

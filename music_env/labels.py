@@ -75,6 +75,20 @@ class Labels:
         mask[np.searchsorted(self.indptr, places, side="right") - 1] = True
         return mask
 
+    def pairs(self, tracks: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All pairs of one of some tracks and one of its labels.
+
+        Args:
+            tracks: (n,) indices.
+
+        Returns:
+            (n_pairs,) int64 positions in ``tracks``, ascending, and (n_pairs,) int64 codes.
+        """
+        counts = self.counts[tracks]
+        row = np.repeat(np.arange(len(tracks)), counts)
+        place = np.arange(len(row)) - np.repeat(counts.cumsum() - counts, counts)
+        return row, self.codes[self.indptr[tracks][row] + place].astype(np.int64)
+
     def held(self, tracks: NDArray[np.integer], codes: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Whether a track has a label, for many pairs of track and label at once.
 

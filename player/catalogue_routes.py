@@ -64,10 +64,12 @@ def history(
 
 
 @router.get("/liked")
-def liked(request: Request) -> dict[str, Any]:
+def liked(
+    request: Request, n: Annotated[int, Query(ge=1, le=MAX_NUMBER)] = MAX_NUMBER
+) -> dict[str, Any]:
     """Return the liked tracks."""
     with session_of(request) as session:
-        return {"tracks": session.liked_presses()}
+        return session.liked_part(n)
 
 
 @router.get("/plot")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import time
 import uuid
 from typing import Any
@@ -14,6 +15,8 @@ from urllib.parse import urlsplit
 
 PATIENCE = 3600.0
 """[s] To wait for a policy that is being trained."""
+
+_TIMING = re.compile(r"([a-z]+);dur=([0-9.]+)")
 
 
 class ApiError(RuntimeError):
@@ -37,6 +40,9 @@ class Client:
         address: of the server, such as ``http://127.0.0.1:8000``.
         token: of a listener; None: `introduce` asks for one.
         timeout: of a request [s].
+
+    Attributes:
+        server_timing: of the last answer: name -> what the server says it took [ms].
     """
 
     def __init__(self, address: str, token: str | None = None, *, timeout: float = 60.0) -> None:
@@ -47,6 +53,7 @@ class Client:
             parts.hostname, parts.port or 80, timeout=timeout
         )
         self.token = token
+        self.server_timing: dict[str, float] = {}
 
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the JSON of an answer.
@@ -64,6 +71,10 @@ class Client:
         except (OSError, http.client.HTTPException):
             self._connection.close()  # the next request opens it again
             raise
+        self.server_timing = {
+            name: float(duration)
+            for name, duration in _TIMING.findall(answer.getheader("Server-Timing", ""))
+        }
         found: dict[str, Any] = json.loads(text)
         if not 200 <= answer.status < 300:
             raise ApiError(answer.status, found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,7 +154,8 @@ def serve(settings: PlayerSettings) -> int:
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"MusicRec player: http://{shown}:{port}/  (Ctrl-C ends it)", flush=True)
-    server.run(sockets=[listening])
+    with suppress(KeyboardInterrupt):  # which uvicorn raises again once all is closed
+        server.run(sockets=[listening])
     return 0
 
 

@@ -47,6 +47,7 @@ class Shelf:
         sessions: the listeners.
         media: the pictures and clips made so far.
         music_model: makes clips in place of the composer, where the user has one.
+        music_model_name: its name or folder.
     """
 
     catalogue: Catalogue
@@ -56,18 +57,23 @@ class Shelf:
     sessions: Sessions
     media: MediaCache
     music_model: TextToMusic | None = None
+    music_model_name: str | None = None
 
     def modelled(self, clip: Clip, kind: Literal["ogg", "wav"]) -> bytes:
         """Return the sound that the model makes of a clip, made once."""
-        from player.media import generate_clip, to_ogg, to_wav
+        from player.media import generate_clip, to_wav, wav_to_ogg
 
         def make() -> bytes:
             made = generate_clip(clip.features, clip.seed, self.music_model)
-            if kind == "wav":
-                return to_wav(made.audio, made.sample_rate)
-            return to_ogg(made.audio, made.sample_rate, title=clip.features.title)
+            return to_wav(made.audio, made.sample_rate)
 
-        return self.media.get(f"model{kind}", f"{clip.features.checksum} {clip.seed}", make)
+        # Another model makes another sound of the same clip.
+        key = f"{clip.features.checksum} {clip.seed} {self.music_model_name}"
+        sound = self.media.get("modelwav", key, make)
+        if kind == "wav":
+            return sound
+        title = clip.features.title
+        return self.media.get("modelogg", key, lambda: wav_to_ogg(sound, title=title))
 
     @functools.cached_property
     def artists(self) -> NameSearch:
@@ -191,7 +197,7 @@ class Engine:
         try:
             shelf = self._read()
         except Exception as error:
-            _LOG.exception("the catalogue cannot be used")
+            _LOG.exception("the player cannot start")
             self._tell("failed", 0.0, str(error))
             return
         try:
@@ -216,23 +222,50 @@ class Engine:
         from player.sessions import Sessions
         from player.store import Store
 
+        model = self._music_model()
         path = self.settings.catalogue
         catalogue = load_catalogue(path)
         self._tell("loading", 0.5, "making the table")
         folder = self.settings.data / catalogue.checksum[:12]
         table = SharedTable(catalogue)
         store = Store(self.settings.listeners or folder / "listeners.sqlite3")
-        sessions = Sessions(store, catalogue, table, learning=self.settings.learning)
+        sessions = Sessions(
+            store,
+            catalogue,
+            table,
+            learning=self.settings.learning,
+            clips_have_notes=model is None,
+        )
         name = "embedded catalogue" if path is None else path.name
-        media, model = MediaCache(self.settings.data / "media"), None
-        if self.settings.music_model is not None:
-            from player.media.musicgen import MusicGen
-
-            model = MusicGen(self.settings.music_model)
-        shelf = Shelf(catalogue, name, folder, table, sessions, media, model)
+        media = MediaCache(self.settings.data / "media")
+        shelf = Shelf(
+            catalogue,
+            name,
+            folder,
+            table,
+            sessions,
+            media,
+            model,
+            self.settings.music_model,
+        )
         _ = shelf.artists, shelf.remote_media  # asked for by the first page
         self._shelf = shelf
         return shelf
+
+    def _music_model(self) -> TextToMusic | None:
+        """Return the model that was asked for.
+
+        Raises:
+            MusicGenMissing: it is not on this machine; the message says how to get it.
+        """
+        if self.settings.music_model is None:
+            return None
+        from player.media.musicgen import MusicGen
+
+        self._tell("loading", 0.0, f"loading the model {self.settings.music_model}")
+        model = MusicGen(self.settings.music_model)
+        self._tell("loading", 0.25, "reading the catalogue")
+        return model
 
 
 def _version() -> str:

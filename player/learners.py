@@ -1,11 +1,11 @@
-"""The two learners as a listener's session uses them: both learn from every press, and unlearn it.
+"""What a listener's session tells its learners, and the tabular one of them.
 
-This module loads torch: import it in the background.
+The other one is in `player.dueling_learner`. Both learn from every press, and unlearn it. This
+module loads torch: import it in the background.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,20 +13,13 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.online import OnlineRecommender
-from agents.online_listener import OnlineListener
 from agents.tabular import q_learning_update
 from agents.training import QLearningSettings
 from music_env.catalogue import Catalogue
 from music_env.encoding import encode
 from music_env.env import Action
-from music_env.listener import TERMS, Preference
 
 Floats = NDArray[np.float64]
-
-WINDOW = 100
-"""Of the presses, the dueling DQN's listener takes into account the last 100 to 199: what a press
-costs grows with them, and tastes change. (The table keeps all: it costs nothing.)"""
 
 
 @dataclass(frozen=True)
@@ -126,83 +119,3 @@ class TabularLearner:
             "q_dislike": dislike,
             "visits": 0 if row is None else int(self._visits[row, Action.LIKE]),
         }
-
-
-class DuelingLearner:
-    """The dueling DQN for every listener, which learns from one person (`agents.online`).
-
-    Args:
-        recommender: of the policy, shared by all listeners.
-        stated: what the person asks for now; the rest is to be found out.
-        judgements: all presses so far.
-        seed: of the listener.
-    """
-
-    def __init__(
-        self,
-        recommender: OnlineRecommender,
-        stated: Preference,
-        judgements: Sequence[Judgement],
-        seed: int,
-    ) -> None:
-        self._recommender, self._stated, self._seed = recommender, stated, seed
-        self._judgements = list(judgements)
-        self._listener = self._learnt_anew()
-
-    def like_probabilities(self, tracks: NDArray[np.int64]) -> Floats:
-        """Return (n,) float64: the probability that each of (n,) tracks is liked."""
-        return self._listener.like_probabilities(tracks)
-
-    def absorb(self, judgement: Judgement) -> None:
-        """Learn from a press."""
-        before = _window(len(self._judgements))
-        self._judgements.append(judgement)
-        if _window(len(self._judgements)) != before:
-            self._listener = self._learnt_anew()
-        else:
-            _tell(self._listener, judgement)
-
-    def undo(self) -> None:
-        """Unlearn the last press."""
-        before = _window(len(self._judgements))
-        self._judgements.pop()
-        if _window(len(self._judgements)) != before:
-            self._listener = self._learnt_anew()
-        else:
-            self._listener.undo()
-
-    def asked(self, stated: Preference) -> DuelingLearner:
-        """Return the same person who asks for something else now."""
-        return DuelingLearner(self._recommender, stated, self._judgements, self._seed)
-
-    def why(self, track: int) -> dict[str, Any]:
-        """Return what is expected of a track, see ``API.md``."""
-        found = self._listener.expectation(track)
-        return {
-            "like_probability": found.like_probability,
-            "policy_probability": found.policy_probability,
-            "personal_probability": found.personal_probability,
-            "policy_weight": found.policy_weight,
-            "expected_terms": {term: float(found.terms[term]) for term in TERMS},
-        }
-
-    def _learnt_anew(self) -> OnlineListener:
-        # What is not stated is unknown, not indifferent.
-        listener = self._recommender.newcomer(self._stated, seed=self._seed)
-        for judgement in self._judgements[_window(len(self._judgements)) :]:
-            _tell(listener, judgement)
-        return listener
-
-
-def _window(count: int) -> int:
-    """Return the first of ``count`` presses that is taken into account.
-
-    A function of the count alone, so that a listener who is learnt anew after a restart is the
-    same; and constant for `WINDOW` presses at a time, so that a press seldom costs as many.
-    """
-    return max(0, (count // WINDOW - 1) * WINDOW)
-
-
-def _tell(listener: OnlineListener, judgement: Judgement) -> None:
-    tell = listener.feedback_on_sound if judgement.is_sound else listener.feedback
-    tell(judgement.track, judgement.liked)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from player.access import known_listener, session_of, shelf_of
@@ -73,11 +74,15 @@ def reset(request: Request, body: EmptyBody | None = None) -> dict[str, Any]:
 
 
 @router.post("/press")
-def press(request: Request, body: PressBody) -> dict[str, Any]:
-    """Learn from a press, and return the next track."""
+def press(request: Request, response: Response, body: PressBody) -> dict[str, Any]:
+    """Learn from a press, and return the next track; the answer says what that took."""
+    began, worked = time.perf_counter(), time.thread_time()
     with session_of(request) as session:
         repeated = session.press(body.press_id, body.track, body.liked)
-        return {"press": {**body.model_dump(), "repeated": repeated}, "state": session.state()}
+        shown = session.state()
+    took, cpu = time.perf_counter() - began, time.thread_time() - worked
+    response.headers["Server-Timing"] = f"press;dur={1e3 * took:.1f}, cpu;dur={1e3 * cpu:.1f}"
+    return {"press": {**body.model_dump(), "repeated": repeated}, "state": shown}
 
 
 @router.post("/undo")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from music_env.catalogue import Catalogue
 from music_env.labels import Labels
 from music_env.listener import Preference
-from player.wishes import tracks_that_fit
+from player.wishes import as_json, tracks_that_fit
 
 WIDER = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 """Steps by which a range of danceability is widened at both ends; the first that helps is taken."""
@@ -37,6 +38,10 @@ class Suggestion:
     change: str
     text: str
     remaining: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the API gives it."""
+        return {**vars(self), "preference": as_json(self.preference)}
 
 
 def nearest_preferences(

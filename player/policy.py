@@ -32,9 +32,6 @@ def recommender_for(
 ) -> OnlineRecommender:
     """Return the recommender of a catalogue's policy, which is trained where there is none.
 
-    Training runs in a process of its own, so that the page stays quick, and goes on where it was
-    stopped. That process ends with this one, however this one ends.
-
     Args:
         catalogue: the tracks.
         settings: of the player.
@@ -46,9 +43,7 @@ def recommender_for(
             training failed.
     """
     th.set_num_threads(1)  # small networks lose to thread hand-over
-    run_folder = settings.run or folder / "policy"
-    if settings.run is None and not (run_folder / METRICS).is_file():
-        _train(settings, run_folder, report)
+    run_folder = policy_folder(settings, folder, report)
     report(1.0, "loading the policy for every listener")
     run = load_run(run_folder, catalogue=catalogue)
     if run.listener != "any":
@@ -57,6 +52,28 @@ def recommender_for(
             f"`python train.py --listener any --out {run_folder}`"
         )
     return OnlineRecommender.of_env(run.learner, run.make_env())
+
+
+def policy_folder(settings: PlayerSettings, folder: Path, report: Report) -> Path:
+    """Return the folder of the policy's run, which is trained first where there is none.
+
+    Training runs in a process of its own, so that the page stays quick, and goes on where it was
+    stopped. That process ends with this one, however this one ends.
+
+    Args:
+        settings: of the player.
+        folder: of the catalogue; the policy is in its ``policy``.
+        report: told how far it is.
+
+    Raises:
+        agents.RunError: the training failed.
+    """
+    if settings.run is not None:
+        return settings.run
+    found = folder / "policy"
+    if not (found / METRICS).is_file():
+        _train(settings, found, report)
+    return found
 
 
 def _train(settings: PlayerSettings, folder: Path, report: Report) -> None:

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from player.session import Session
+    from player.shortlist import Shortlist
 
 _LOG = logging.getLogger(__name__)
 
@@ -18,27 +18,27 @@ PAUSE = 0.002
 
 
 class Refresher:
-    """One thread that ranks all candidates of one session after another, on demand."""
+    """One thread that makes one shortlist after another anew, on demand."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Session | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Shortlist | None] = queue.SimpleQueue()
         self._waiting: set[int] = set()
         self._lock = threading.Lock()
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def ask(self, session: Session) -> None:
-        """Rank a session's candidates soon, once for all that ask meanwhile."""
+    def ask(self, shortlist: Shortlist) -> None:
+        """Rank a shortlist's candidates soon, once for all that ask meanwhile."""
         with self._lock:
-            if self._closed or id(session) in self._waiting:
+            if self._closed or id(shortlist) in self._waiting:
                 return
-            self._waiting.add(id(session))
+            self._waiting.add(id(shortlist))
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name="player-refresher", daemon=True
                 )
                 self._thread.start()
-        self._queue.put(session)
+        self._queue.put(shortlist)
 
     def close(self) -> None:
         """Stop after the part at hand."""
@@ -49,11 +49,11 @@ class Refresher:
             self._thread.join(timeout=10)
 
     def _run(self) -> None:
-        while (session := self._queue.get()) is not None:
+        while (shortlist := self._queue.get()) is not None:
             with self._lock:
-                self._waiting.discard(id(session))
+                self._waiting.discard(id(shortlist))
             try:
-                for _ in session.ranking():
+                for _ in shortlist.ranking():
                     if self._closed:
                         return
                     time.sleep(PAUSE)

@@ -1,26 +1,26 @@
 """One listener: what was pressed, what is shown, and the two learners that learn from it.
 
-Every method but `ranking` is called with the session's lock held, see `player.sessions.Sessions`.
+Every method is called with the session's lock held, see `player.sessions.Sessions`.
 """
 
 from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from music_env.listener import Preference
-from music_env.metrics import top_k
 from player import wishes
 from player.clips import Clip, made_for
+from player.dueling_learner import DuelingLearner
 from player.errors import PlayerError
-from player.learners import DuelingLearner, Judgement, TabularLearner
+from player.learners import Judgement, TabularLearner
 from player.nearest import nearest_preferences
+from player.shortlist import Shortlist
 from player.store import Pending, Press
 from player.views import SessionViews
 
@@ -28,12 +28,6 @@ if TYPE_CHECKING:
     from agents.online import OnlineRecommender
     from player.refresher import Refresher
     from player.sessions import Sessions
-
-MAX_SHORTLIST = 20_000
-"""Candidates ranked at a press; of more of them, those at the top of the last full ranking."""
-
-CHUNK = 16_384
-"""Tracks ranked at a time in the background, while a press may have to wait."""
 
 _EQUAL = 1e-9  # probabilities that differ by less are equal up to rounding
 
@@ -51,16 +45,17 @@ class Session(SessionViews):
     Attributes:
         lock: held by the request that uses the session.
         given_up: memory may differ from the disk: make another session.
+        is_loaded: whether all that is on disk has been learnt.
     """
 
     def __init__(self, sessions: Sessions, listener: int, refresher: Refresher) -> None:
         self.listener = listener
         self.lock = threading.Lock()
         self.given_up = False
-        self._shared, self._refresher = sessions, refresher
+        self._shared, self._shortlist = sessions, Shortlist(self, refresher)
         self._store, self.catalogue = sessions.store, sessions.catalogue
-        self._is_loaded = False
-        self._shortlist: NDArray[np.int64] | None = None  # of the last ranking in the background
+        self.clips_have_notes = sessions.clips_have_notes
+        self.is_loaded = False
 
     # --- From the disk ----------------------------------------------------------------------------
 
@@ -70,10 +65,10 @@ class Session(SessionViews):
         Args:
             recommender: of the policy; None where it is not there yet.
         """
-        is_new = not self._is_loaded
+        is_new = not self.is_loaded
         if is_new:
             self._read()
-            self._is_loaded = True
+            self.is_loaded = True
         if recommender is not None and self.dueling is None:
             self._meet(recommender)
         if is_new and self.pending is None:
@@ -189,7 +184,7 @@ class Session(SessionViews):
         """Let a learner recommend from now on."""
         if learner != self.learner:
             self.learner = learner
-            self._shortlist = None
+            self._shortlist.forget()
             self.pending = self._chosen()
             self._store.change(self.listener, pending=self.pending, learner=learner)
 
@@ -212,39 +207,15 @@ class Session(SessionViews):
     def reset(self) -> None:
         """Forget all presses, clips, and the preference."""
         self._store.forget(self.listener, seed=secrets.randbits(32))
-        self._is_loaded = False
+        self.is_loaded = False
         self.load(self._shared.recommender)
         self._store.change(self.listener, pending=self.pending)
 
     # --- Choosing ---------------------------------------------------------------------------------
 
-    def ranking(self) -> Iterator[None]:
-        """Rank all candidates, and keep the best as the shortlist; yields now and then.
-
-        Called without the lock, and takes it for a part at a time: a press that comes between two
-        parts is taken into account by the later one only. The next ranking mends that.
-        """
-        with self.lock:
-            if self.given_up or not self._is_loaded:
-                return
-            candidates, learner = self.candidates, self.learner
-            tracks = candidates.left(self.is_judged)
-        likely = np.empty(len(tracks), dtype=np.float32)
-        for start in range(0, len(tracks), CHUNK):
-            part = slice(start, start + CHUNK)
-            with self.lock:
-                if candidates is not self.candidates or learner != self.learner:
-                    return  # somebody asked for something else, and for another ranking
-                likely[part] = self._active()[1].like_probabilities(tracks[part])
-            yield
-        best = tracks[top_k(likely, MAX_SHORTLIST)]
-        with self.lock:
-            if candidates is self.candidates and learner == self.learner:
-                self._shortlist = best
-
     def _look_for(self, preference: Preference) -> None:
-        self.candidates = wishes.Candidates.of(self.catalogue, preference)
-        self._shortlist = None
+        self.candidates = self._shared.candidates_of(preference)
+        self._shortlist.forget()
         self._look_for_more()
 
     def _look_for_more(self) -> None:
@@ -258,24 +229,13 @@ class Session(SessionViews):
         if not left.size:
             return None
         generator = np.random.default_rng([self.seed, self._last_number])
-        pool = self._pool(left, generator)
-        name, learner = self._active()
+        pool = self._shortlist.pool(left, generator)
+        name, learner = self.active()
         likely = learner.like_probabilities(pool)
         track = int(pool[generator.choice(np.flatnonzero(likely >= likely.max() - _EQUAL))])
         return Pending(str(track), name, self._expected(str(track)))
 
-    def _pool(self, left: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
-        """Return at most `MAX_SHORTLIST` of the tracks that are left, and have the rest ranked."""
-        if len(left) <= MAX_SHORTLIST:
-            return left
-        self._refresher.ask(self)
-        if self._shortlist is not None:
-            shortlist = self._shortlist[~self.is_judged[self._shortlist]]
-            if shortlist.size:
-                return shortlist
-        return generator.choice(left, MAX_SHORTLIST, replace=False, shuffle=False)
-
-    def _active(self) -> tuple[str, TabularLearner | DuelingLearner]:
+    def active(self) -> tuple[str, TabularLearner | DuelingLearner]:
         """Return who recommends now, and the name: the table until the dueling DQN is there."""
         if self.learner == "dueling-dqn" and self.dueling is not None:
             return "dueling-dqn", self.dueling
@@ -295,15 +255,7 @@ class Session(SessionViews):
             return []
         if self._suggestions is None:
             found = nearest_preferences(self.catalogue, self.preference, self.is_judged)
-            self._suggestions = [
-                {
-                    "preference": wishes.as_json(near.preference),
-                    "change": near.change,
-                    "text": near.text,
-                    "remaining": near.remaining,
-                }
-                for near in found
-            ]
+            self._suggestions = [near.as_json() for near in found]
         return self._suggestions
 
     # --- Learning ---------------------------------------------------------------------------------

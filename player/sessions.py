@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from music_env.catalogue import Catalogue
+from music_env.listener import Preference
 from music_env.songs import same_songs
 from player.errors import PlayerError
 from player.refresher import Refresher
@@ -18,6 +19,7 @@ from player.session import Session
 from player.settings import LEARNERS
 from player.store import Store
 from player.tokens import hashed
+from player.wishes import ANYTHING, Candidates
 
 if TYPE_CHECKING:
     from agents.online import OnlineRecommender
@@ -35,18 +37,26 @@ class Sessions:
         catalogue: the tracks.
         table: what tabular learners share.
         learning: whether learners learn from presses.
+        clips_have_notes: whether generated clips are composed; a model makes sound alone.
 
     Attributes:
         recommender: of the policy, set once it is there.
     """
 
     def __init__(
-        self, store: Store, catalogue: Catalogue, table: SharedTable, *, learning: bool = True
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        table: SharedTable,
+        *,
+        learning: bool = True,
+        clips_have_notes: bool = True,
     ) -> None:
         self.store, self.catalogue, self.table = store, catalogue, table
         self.song_of = same_songs(catalogue)
-        self.learning = learning
+        self.learning, self.clips_have_notes = learning, clips_have_notes
         self.recommender: OnlineRecommender | None = None
+        self._everything = Candidates.of(catalogue, ANYTHING)
         self._lock = threading.Lock()
         self._sessions: OrderedDict[int, Session] = OrderedDict()
         self._refresher = Refresher()
@@ -62,6 +72,12 @@ class Sessions:
     def listener_of(self, token: str) -> int | None:
         """Return the number of a token's listener; None where there is none."""
         return self.store.listener_of(hashed(token))
+
+    def candidates_of(self, preference: Preference) -> Candidates:
+        """Return the tracks that fit a preference; all of them are held once for all listeners."""
+        if preference == ANYTHING:
+            return self._everything
+        return Candidates.of(self.catalogue, preference)
 
     @contextmanager
     def use(self, listener: int) -> Iterator[Session]:

@@ -27,6 +27,9 @@ ROWS = 10
 FIRST = 20
 """Presses of which the share is reported besides."""
 
+TIMEOUT = 600.0
+"""[s] Of a request: many listeners at once wait for each other."""
+
 
 @dataclass(frozen=True)
 class Taste:
@@ -75,9 +78,6 @@ class Outcome:
 def simulate(settings: PlayerSettings, presses: int, *, listeners: int = 1, seed: int = 0) -> int:
     """Serve the player to simulated listeners, print what they met; return the exit status.
 
-    They are of the test split of `music_env.draw_population`: the policy was trained for others,
-    whose artists are none of theirs. Their presses are kept in a folder that is deleted at the end.
-
     Args:
         settings: of the player; another port is taken.
         presses: of each listener.
@@ -87,22 +87,57 @@ def simulate(settings: PlayerSettings, presses: int, *, listeners: int = 1, seed
     from rich.console import Console
 
     console = Console()
+    started = time.perf_counter()
+    try:
+        outcomes = simulated(settings, presses, listeners=listeners, seed=seed, console=console)
+    except (ApiError, OSError, RuntimeError, ValueError) as error:
+        print(f"recommend.py: {error}", file=sys.stderr)
+        return 2
+    report(
+        outcomes,
+        console,
+        seconds=time.perf_counter() - started,
+        learning=settings.learning,
+    )
+    return 1 if any(outcome.faults for outcome in outcomes) else 0
+
+
+def simulated(
+    settings: PlayerSettings,
+    presses: int,
+    *,
+    listeners: int,
+    seed: int = 0,
+    at_once: int | None = None,
+    console: Any,
+    make_recommender: MakeRecommender | None = None,
+) -> list[Outcome]:
+    """Serve the player to simulated listeners, and return what each of them met.
+
+    They are of the test split of `music_env.draw_population`: the policy was trained for others,
+    whose artists are none of theirs. Their presses are kept in a folder that is deleted at the end.
+
+    Args:
+        settings: of the player; another port is taken.
+        presses: of each listener.
+        listeners: how many.
+        seed: the first of them.
+        at_once: how many press at a time; None: all.
+        console: of rich, told how far the start is.
+        make_recommender: see `Engine`.
+
+    Raises:
+        RuntimeError: the player does not become ready.
+    """
     with tempfile.TemporaryDirectory() as folder:
         settings = dataclasses.replace(settings, port=0, listeners=Path(folder) / "listeners.db")
-        with running(settings) as (address, _):
+        with running(settings, make_recommender) as (address, _):
             client = Client(address)
             try:
                 _wait(client, console)
-                started = time.perf_counter()
-                outcomes = meet(address, tastes(settings, listeners, seed), presses)
-                took = time.perf_counter() - started
-            except (ApiError, OSError, RuntimeError, ValueError) as error:
-                print(f"recommend.py: {error}", file=sys.stderr)
-                return 2
             finally:
                 client.close()
-    report(outcomes, console, seconds=took, learning=settings.learning)
-    return 1 if any(outcome.faults for outcome in outcomes) else 0
+            return meet(address, tastes(settings, listeners, seed), presses, at_once=at_once)
 
 
 @contextmanager
@@ -139,14 +174,16 @@ def tastes(settings: PlayerSettings, count: int, seed: int) -> list[Taste]:
     return [Taste(p.artist, p.genre, p.danceability) for p in preferences]
 
 
-def meet(address: str, listeners: Sequence[Taste], presses: int) -> list[Outcome]:
-    """Let all listeners press at once, and return what each of them met."""
-    with ThreadPoolExecutor(len(listeners)) as pool:
+def meet(
+    address: str, listeners: Sequence[Taste], presses: int, *, at_once: int | None = None
+) -> list[Outcome]:
+    """Let listeners press, all at once or so many, and return what each of them met."""
+    with ThreadPoolExecutor(min(len(listeners), at_once or len(listeners))) as pool:
         return list(pool.map(lambda taste: _meet(address, taste, presses), listeners))
 
 
 def _meet(address: str, taste: Taste, presses: int) -> Outcome:
-    client = Client(address)
+    client = Client(address, timeout=TIMEOUT)
     liked: list[bool] = []
     seconds: list[float] = []
     faults: list[str] = []
@@ -161,7 +198,7 @@ def _meet(address: str, taste: Taste, presses: int) -> Outcome:
             seconds.append(time.perf_counter() - started)
             pressed.append((press_id, track["key"], likes))
             liked.append(likes)
-        if _history(client) != pressed:
+        if history_of(client) != pressed:
             faults.append("the history is not what was pressed")
         for name, series in client.request("GET", "/api/plot?n=1")["learners"].items():
             right[name] = series["right_share"][-1] if series["right_share"] else None
@@ -172,8 +209,8 @@ def _meet(address: str, taste: Taste, presses: int) -> Outcome:
     return Outcome(liked, seconds, right, faults)
 
 
-def _history(client: Client) -> list[tuple[str, str, bool]]:
-    """Return all presses of a listener, the first one first."""
+def history_of(client: Client) -> list[tuple[str, str, bool]]:
+    """Return all presses of a listener, the first one first: (press id, track's key, liked)."""
     found: list[dict[str, Any]] = []
     while True:
         before = f"&before={found[-1]['number']}" if found else ""

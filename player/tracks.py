@@ -120,9 +120,16 @@ def _terms(
     return terms
 
 
-def clip_json(key: str, clip: Clip) -> dict[str, Any]:
-    """Return a composed clip as a track, see ``API.md``."""
+def clip_json(key: str, clip: Clip, *, has_notes: bool = True) -> dict[str, Any]:
+    """Return a composed clip as a track, see ``API.md``.
+
+    Args:
+        key: of the clip.
+        clip: it.
+        has_notes: whether there is a MIDI file; a model that makes sound writes none.
+    """
     made = clip.features
+    midi = f"/media/{key}/clip.mid" if has_notes else None
     return {
         "key": key,
         "kind": "generated",
@@ -142,7 +149,7 @@ def clip_json(key: str, clip: Clip) -> dict[str, Any]:
             "key": made.key,
         },
         **media_json(key),
-        "downloads": {"wav": f"/media/{key}/clip.wav", "midi": f"/media/{key}/clip.mid"},
+        "downloads": {"wav": f"/media/{key}/clip.wav", "midi": midi},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ from player.settings import LEARNERS
 from player.tracks import clip_json, clip_reward_terms, reward_terms, track_json
 
 if TYPE_CHECKING:
-    from player.learners import DuelingLearner, Judgement, TabularLearner
+    from player.dueling_learner import DuelingLearner
+    from player.learners import Judgement, TabularLearner
     from player.store import Pending, Press
 
 
@@ -23,6 +25,7 @@ class SessionViews:
     """The part of `player.session.Session` that only looks."""
 
     catalogue: Catalogue
+    clips_have_notes: bool
     preference: Preference
     candidates: wishes.Candidates
     learner: str
@@ -86,7 +89,14 @@ class SessionViews:
 
     def liked_presses(self) -> list[dict[str, Any]]:
         """Return the presses on *Like*, latest first."""
-        return [self._press(press) for press in reversed(self.presses) if press.liked]
+        found: list[dict[str, Any]] = self.liked_part(len(self.presses))["tracks"]
+        return found
+
+    def liked_part(self, count: int) -> dict[str, Any]:
+        """Return the last ``count`` of the same, and whether there are more."""
+        latest = (press for press in reversed(self.presses) if press.liked)
+        shown = [self._press(press) for press in itertools.islice(latest, count)]
+        return {"tracks": shown, "more": next(latest, None) is not None}
 
     def plot(self, count: int) -> dict[str, Any]:
         """Return the series of the live plot, of the last presses."""
@@ -131,7 +141,7 @@ class SessionViews:
     def _track(self, key: str) -> dict[str, Any]:
         thing = self._of_key(key)
         if isinstance(thing, Clip):
-            return clip_json(key, thing)
+            return clip_json(key, thing, has_notes=self.clips_have_notes)
         return track_json(self.catalogue, thing, self.settings)
 
     def _why(self, key: str) -> dict[str, Any]:

@@ -82,20 +82,17 @@ class Candidates:
 
     Attributes:
         tracks: (n,) int64, ascending.
-        fits: (n_tracks,) bool.
     """
 
     tracks: NDArray[np.int64]
-    fits: NDArray[np.bool_]
 
     @classmethod
     def of(cls, catalogue: Catalogue, preference: Preference) -> Candidates:
         """Return those of a preference."""
-        tracks = tracks_that_fit(catalogue, preference)
-        fits = np.zeros(catalogue.n_tracks, dtype=np.bool_)
-        fits[tracks] = True
-        return cls(tracks, fits)
+        return cls(tracks_that_fit(catalogue, preference))
 
     def left(self, is_judged: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return those that are not judged, given (n_tracks,) bool."""
+        if len(self.tracks) == len(is_judged):
+            return np.flatnonzero(~is_judged)
         return self.tracks[~is_judged[self.tracks]]

@@ -16,6 +16,7 @@ import pandas as pd
 from fastapi.testclient import TestClient
 
 from player.app import create_app
+from player.server_process import ServerProcess, free_port
 from player.settings import PlayerSettings
 
 ADDRESS = "http://127.0.0.1:8000"
@@ -88,6 +89,12 @@ def started(
     with TestClient(app, base_url=ADDRESS, headers=PAGE) as client:
         app.state.engine.wait(600)
         yield Player(app, client)
+
+
+def rule_server(catalogue: Path, data: Path) -> ServerProcess:
+    """This file as a process of its own: one that can be killed."""
+    command = [sys.executable, str(Path(__file__).resolve()), str(catalogue), str(data)]
+    return ServerProcess(command, free_port(), data / "server.log", port_option="")
 
 
 _number = iter(range(10**9))

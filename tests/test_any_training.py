@@ -111,6 +111,17 @@ def test_progress_is_that_of_stepping_through_sessions_of_held_out_listeners(
     assert judge.oracle_mean_reward == pytest.approx(np.mean(best))
 
 
+@pytest.mark.parametrize(("pairs", "listeners"), [(1, 1), (3 * 5849, 3), (10**9, 4)])
+def test_fewer_listeners_judge_a_larger_catalogue(
+    run: Path, monkeypatch: pytest.MonkeyPatch, pairs: int, listeners: int
+) -> None:
+    monkeypatch.setattr("agents.judges.METRICS_PAIRS", pairs)
+    monkeypatch.setattr("agents.judges.METRICS_LISTENERS", 4)
+    loaded = agents.load_run(run)
+    judge = HeldOutJudge(loaded.make_env().unwrapped.tables)  # type: ignore[attr-defined]
+    assert judge.metrics(loaded.learner)["held_out_listeners"] == listeners
+
+
 # --- Arguments ------------------------------------------------------------------------------------
 
 

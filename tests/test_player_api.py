@@ -160,7 +160,11 @@ def test_history_in_parts_and_likes(browser: TestClient) -> None:
     rest = ok(browser.get("/api/history?n=3&before=4"))
     assert [one["number"] for one in rest["presses"]] == [3, 2, 1]
     assert not rest["more"]
-    assert [one["number"] for one in ok(browser.get("/api/liked"))["tracks"]] == [4, 2]
+    liked = ok(browser.get("/api/liked"))
+    assert [one["number"] for one in liked["tracks"]] == [4, 2] and not liked["more"]
+    assert ok(browser.get("/api/liked?n=1")) == {"tracks": liked["tracks"][:1], "more": True}
+    assert ok(browser.get("/api/liked?n=2")) == liked
+    refused(browser.get("/api/liked?n=0"), 422, "bad-request")
 
 
 def test_listeners_are_kept_apart(player: Player) -> None:

@@ -279,6 +279,24 @@ def test_the_preview_plays_pauses_seeks_and_goes_on(visit: Callable[..., Visit])
     one.check()
 
 
+def test_a_clip_is_fetched_before_play_is_pressed(visit: Callable[..., Visit]) -> None:
+    one = visit()
+    state = "document.querySelector('audio').readyState"
+    is_there = """() => new Promise((there) => {
+      const audio = document.querySelector("audio");
+      if (audio.readyState >= HTMLMediaElement.HAVE_METADATA) there();
+      else audio.addEventListener("loadedmetadata", () => there(), { once: true });
+    })"""
+    assert one.page.evaluate(state) == 0, "nothing is composed for who does not listen"
+    one.page.locator("#play").hover()
+    one.page.evaluate(is_there)
+    one.page.keyboard.press("d")
+    has_pressed(one.page, 1)
+    one.page.evaluate(is_there)
+    assert one.page.evaluate("document.querySelector('audio').paused")
+    one.check()
+
+
 def test_the_listener_is_the_same_after_a_reload_and_in_another_tab(
     visit: Callable[..., Visit],
 ) -> None:

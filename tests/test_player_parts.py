@@ -13,17 +13,11 @@ import pytest
 from player_server import Player, by_rule, press, started, tracks_frame
 
 from music_env import Catalogue, Preference, score_tracks
-from player import session as session_module
+from player import shortlist as shortlist_module
 from player.clips import Clip, made_for
+from player.dueling_learner import WINDOW, DuelingLearner, window_start
 from player.exports import harmless, one_line
-from player.learners import (
-    WINDOW,
-    DuelingLearner,
-    Judgement,
-    SharedTable,
-    TabularLearner,
-    _window,
-)
+from player.learners import Judgement, SharedTable, TabularLearner
 from player.nearest import nearest_preferences
 from player.search import NameSearch, folded
 from player.tracks import reward_terms, spotify_links
@@ -180,14 +174,14 @@ def test_the_table_against_a_dictionary(drawn: Catalogue) -> None:
 
 
 def test_the_window_of_presses() -> None:
-    kept = [count - _window(count) for count in range(1, 6 * WINDOW)]
+    kept = [count - window_start(count) for count in range(1, 6 * WINDOW)]
     assert kept[: 2 * WINDOW - 1] == list(range(1, 2 * WINDOW))
     assert min(kept[WINDOW:]) >= WINDOW and max(kept) < 2 * WINDOW
 
 
 def test_over_the_windows_edge_and_back(drawn: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is learnt is that of the presses alone, whichever way they came about."""
-    monkeypatch.setattr("player.learners.WINDOW", 4)
+    monkeypatch.setattr("player.dueling_learner.WINDOW", 4)
     recommender = by_rule(drawn, None, None, None)  # type: ignore[arg-type]
     judgements = [Judgement(track, track % 3 == 0, track % 4 == 1) for track in range(14)]
     tracks = np.arange(drawn.n_tracks)
@@ -203,13 +197,56 @@ def test_over_the_windows_edge_and_back(drawn: Catalogue, monkeypatch: pytest.Mo
         np.testing.assert_array_equal(growing.like_probabilities(tracks), seen[count], str(count))
 
 
+@pytest.mark.parametrize("at_start", [0, 3, 5, 7, 11])
+def test_back_and_forth_over_the_windows_edges(
+    drawn: Catalogue, monkeypatch: pytest.MonkeyPatch, at_start: int
+) -> None:
+    """Also after a restart in the middle of a window, whose heir has some catching up to do."""
+    monkeypatch.setattr("player.dueling_learner.WINDOW", 4)
+    recommender = by_rule(drawn, None, None, None)  # type: ignore[arg-type]
+    generator = np.random.default_rng(at_start)
+    tracks = np.arange(0, drawn.n_tracks, 5)
+    judgements = [Judgement(track, track % 3 == 0) for track in range(at_start)]
+    learner = DuelingLearner(recommender, Preference(), judgements, 1)
+    for step in range(60):
+        # Forth, back, or back over many presses at once: an edge is passed both ways.
+        if judgements and generator.random() < (0.6 if step % 20 > 12 else 0.35):
+            judgements.pop()
+            learner.undo()
+        else:
+            judged = {judgement.track for judgement in judgements}
+            track = int(generator.choice([t for t in range(40) if t not in judged]))
+            judgements.append(Judgement(track, bool(generator.random() < 0.5)))
+            learner.absorb(judgements[-1])
+        anew = DuelingLearner(recommender, Preference(), judgements, 1)
+        np.testing.assert_array_equal(
+            learner.like_probabilities(tracks), anew.like_probabilities(tracks), f"step {step}"
+        )
+
+
+def test_no_press_costs_a_whole_window(drawn: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("player.dueling_learner.WINDOW", 10)
+    told: list[int] = []
+    monkeypatch.setattr("player.dueling_learner._tell", lambda _, j: told.append(j.track))
+    recommender = by_rule(drawn, None, None, None)  # type: ignore[arg-type]
+    learner = DuelingLearner(recommender, Preference(), [], 1)
+    for track in range(45):
+        told.clear()
+        learner.absorb(Judgement(track, True))
+        assert set(told) == {track} and len(told) <= 2, "once for this window, once for the next"
+    told.clear()
+    for _ in range(3):
+        learner.undo()
+    assert told == []
+
+
 # --- A catalogue too large to rank at a press -----------------------------------------------------
 
 
 @pytest.fixture
 def crowded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Player]:
-    monkeypatch.setattr(session_module, "MAX_SHORTLIST", 20)
-    monkeypatch.setattr(session_module, "CHUNK", 64)
+    monkeypatch.setattr(shortlist_module, "MAX_SHORTLIST", 20)
+    monkeypatch.setattr(shortlist_module, "CHUNK", 64)
     path = tmp_path / "tracks.csv"
     tracks_frame(300).to_csv(path, index=False)
     with started(path, tmp_path / "data") as player:
@@ -224,9 +261,9 @@ def shortlist_of(player: Player) -> Any:
 def settled(session: Any) -> None:
     """Wait until the ranking in the background is through."""
     for _ in range(600):
-        with session._refresher._lock:
-            is_waiting = bool(session._refresher._waiting)
-        if not is_waiting and session._shortlist is not None:
+        with session._shortlist._refresher._lock:
+            is_waiting = bool(session._shortlist._refresher._waiting)
+        if not is_waiting and session._shortlist.best is not None:
             return
         threading.Event().wait(0.05)
     raise AssertionError("no ranking came")
@@ -237,17 +274,19 @@ def test_the_next_track_is_from_the_top_of_the_last_ranking(crowded: Player) -> 
     press(browser, True)
     session = shortlist_of(crowded)
     settled(session)
-    for _ in session.ranking():
+    for _ in session._shortlist.ranking():
         pass  # once more, by what is known now
     with session.lock:
         left = session.candidates.left(session.is_judged)
         likely = session.dueling.like_probabilities(left)
         best = set(left[np.argsort(-likely, kind="stable")[:20]].tolist())
         floor = np.sort(likely)[-20]
-        found = session.dueling.like_probabilities(session._shortlist)
-        assert len(session._shortlist) == 20
-        assert (found >= floor - 1e-6).all() and len(best & set(session._shortlist.tolist())) > 10
-        shortlist = set(session._shortlist.tolist())
+        found = session.dueling.like_probabilities(session._shortlist.best)
+        assert len(session._shortlist.best) == 20
+        assert (found >= floor - 1e-6).all() and len(
+            best & set(session._shortlist.best.tolist())
+        ) > 10
+        shortlist = set(session._shortlist.best.tolist())
     shown = int(press(browser, False)["track"]["key"])
     assert shown in shortlist
     assert shown not in {
@@ -259,7 +298,7 @@ def test_a_ranking_that_is_overtaken_is_dropped(crowded: Player) -> None:
     browser = crowded.browser()
     session = shortlist_of(crowded)
     settled(session)
-    ranking = session.ranking()
+    ranking = session._shortlist.ranking()
     next(ranking)
     state = browser.put("/api/preference", json={"artist": "Ada"}).json()
     for _ in ranking:

@@ -2,68 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from player_server import press, started, tracks_frame
+from player_server import press, rule_server, started, tracks_frame
 
 from player.client import ApiError, Client
 from player.store import Pending, Press, Store, StoreError
 
-HERE = Path(__file__).parent
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def serve(catalogue: Path, data: Path, port: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, str(HERE / "player_server.py"), str(catalogue), str(data), str(port)]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
-
-
-def kill(server: subprocess.Popen[bytes]) -> None:
-    server.send_signal(signal.SIGKILL)
-    server.wait()
-    assert server.stdin is not None
-    server.stdin.close()
-
-
-def ready(port: int) -> Client:
-    client = Client(f"http://127.0.0.1:{port}")
-    end = time.monotonic() + 300
-    while True:
-        try:
-            client.wait(seconds=300)
-            return client
-        except OSError:
-            assert time.monotonic() < end, "the server does not come up"
-            time.sleep(0.1)
-
 
 @pytest.mark.slow
 def test_kill_9_loses_no_acknowledged_press(tmp_path: Path) -> None:
-    catalogue, port = tmp_path / "tracks.csv", free_port()
+    catalogue = tmp_path / "tracks.csv"
     tracks_frame(400).to_csv(catalogue, index=False)
-    server = serve(catalogue, tmp_path / "data", port)
+    server = rule_server(catalogue, tmp_path / "data")
+    server.start()
     acknowledged: dict[str, list[tuple[str, str, bool]]] = {}
     states: dict[str, dict[str, Any]] = {}
     unanswered: dict[str, tuple[str, str, bool]] = {}
     enough = threading.Semaphore(0)
 
     def go(number: int) -> None:
-        client = Client(f"http://127.0.0.1:{port}")
+        client = Client(server.address)
         state = client.introduce()
         assert client.token is not None
         own = acknowledged.setdefault(client.token, [])
@@ -84,23 +46,23 @@ def test_kill_9_loses_no_acknowledged_press(tmp_path: Path) -> None:
             enough.release()
 
     try:
-        ready(port).close()
+        server.ready()
         threads = [threading.Thread(target=go, args=(number,)) for number in range(4)]
         for thread in threads:
             thread.start()
         for _ in range(40):
             assert enough.acquire(timeout=120)
     finally:
-        kill(server)
+        server.kill()
     for thread in threads:
         thread.join()
     assert len(unanswered) == 4
 
-    server = serve(catalogue, tmp_path / "data", port)
+    server.start()
     try:
-        ready(port).close()
+        server.ready()
         for token, own in acknowledged.items():
-            client = Client(f"http://127.0.0.1:{port}", token)
+            client = Client(server.address, token)
             history = client.request("GET", "/api/history?n=500")["presses"][::-1]
             found = [(p["press_id"], p["track"]["key"], p["liked"]) for p in history]
             last = unanswered[token]
@@ -113,7 +75,7 @@ def test_kill_9_loses_no_acknowledged_press(tmp_path: Path) -> None:
             assert state["presses"] == len(own) + 1
             client.close()
     finally:
-        kill(server)
+        server.kill()
 
 
 def test_a_restart_brings_the_learnt_state_back(tmp_path: Path) -> None:

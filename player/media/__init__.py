@@ -9,7 +9,7 @@ from player.media.artwork import artwork_svg
 from player.media.cache import COMPOSER_VERSION, MediaCache
 from player.media.composing import compose
 from player.media.composition import SECONDS, Composition, Note, Part
-from player.media.export import NOTICE, to_midi, to_ogg, to_wav
+from player.media.export import NOTICE, to_midi, to_ogg, to_wav, wav_to_ogg
 from player.media.features import TrackFeatures
 from player.media.generate import Clip, TextToMusic, blend, generate_clip, prompt_of
 from player.media.synthesis import SAMPLE_RATE, render
@@ -35,4 +35,5 @@ __all__ = [
     "to_midi",
     "to_ogg",
     "to_wav",
+    "wav_to_ogg",
 ]

@@ -14,7 +14,7 @@ from player.media.svg import plain_text
 from player.media.synthesis import SAMPLE_RATE
 from player.media.timbres import TIMBRES
 
-__all__ = ["NOTICE", "to_midi", "to_ogg", "to_wav"]
+__all__ = ["NOTICE", "to_midi", "to_ogg", "to_wav", "wav_to_ogg"]
 
 NOTICE = "made by MusicRec, not the original recording"
 """Stands in every file whose format has a place for it (WAV, as the standard library writes it,
@@ -76,6 +76,15 @@ def to_wav(audio: Floats, sample_rate: int = SAMPLE_RATE) -> bytes:
         writer.setframerate(sample_rate)
         writer.writeframes(np.round(audio * 32767).astype("<i2").tobytes())
     return file.getvalue()
+
+
+def wav_to_ogg(sound: bytes, *, title: str = "") -> bytes:
+    """The same sound as `to_wav` gave, as OGG Vorbis, see `to_ogg`."""
+    with wave.open(io.BytesIO(sound)) as reader:
+        channels, sample_rate = reader.getnchannels(), reader.getframerate()
+        samples = np.frombuffer(reader.readframes(reader.getnframes()), dtype="<i2")
+    audio = samples.reshape(-1, channels).astype(np.float32) / np.float32(32767)
+    return to_ogg(audio, sample_rate, title=title)
 
 
 def to_midi(composition: Composition) -> bytes:

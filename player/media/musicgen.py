@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class MusicGen:
                 "MusicGen needs transformers, which is not installed: pip install transformers, "
                 f"then huggingface-cli download {name}. Without it clips are composed."
             ) from error
+        self._one_at_a_time = threading.Lock()
         try:
             self._processor: Any = AutoProcessor.from_pretrained(name, local_files_only=True)
             self._model: Any = MusicgenForConditionalGeneration.from_pretrained(
@@ -61,8 +63,9 @@ class MusicGen:
         import torch
 
         inputs = self._processor(text=[prompt], padding=True, return_tensors="pt")
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed(seed)  # transformers samples from the global generator only
+        # transformers samples from the global generator only: no other clip may draw meanwhile.
+        with self._one_at_a_time, torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(seed)
             sound = self._model.generate(
                 **inputs, do_sample=True, max_new_tokens=int(seconds * _TOKENS_A_SECOND) + 1
             )

@@ -24,6 +24,8 @@ export function setUp({ source, failed }) {
   onSource = source;
   setVolume(Number(localStorage.getItem(VOLUME) ?? 0.8));
   play.addEventListener("click", toggle);
+  // A clip is composed when it is first asked for, which takes a moment: the one before the press.
+  for (const event of ["pointerenter", "focus"]) play.addEventListener(event, fetchAhead);
   mute.addEventListener("click", () => {
     audio.muted = !audio.muted;
     showVolume();
@@ -83,8 +85,13 @@ export function unload() {
 export function toggle() {
   if (!preview) return;
   wantsSound = audio.paused;
+  fetchAhead(); // who listens to one track may well listen to the next
   if (wantsSound) start();
   else audio.pause();
+}
+
+function fetchAhead() {
+  audio.preload = "auto";
 }
 
 function use(link, made) {

@@ -30,9 +30,11 @@ export function setUp(get) {
       tabs[next].focus();
     });
   });
-  byId("liked-more").addEventListener("click", () => {
+  byId("liked-more").addEventListener("click", async () => {
     likedShown += PAGE;
-    showLiked();
+    const { tracks, more } = await load(`/api/liked?n=${likedShown}`);
+    liked = tracks;
+    showLiked(more);
   });
   byId("history-more").addEventListener("click", async () => {
     const { presses, more } = await load(`/api/history?n=${PAGE}&before=${pressed.at(-1).number}`);
@@ -51,21 +53,21 @@ export function showCounts(state) {
 export async function refresh() {
   const [history, likes] = await Promise.all([
     load(`/api/history?n=${PAGE}`),
-    load("/api/liked"),
+    load(`/api/liked?n=${likedShown}`),
   ]);
   liked = likes.tracks;
   pressed = history.presses;
   const kept = new Set([...liked, ...pressed].map((press) => press.press_id));
   for (const id of items.keys()) if (!kept.has(id.slice(1))) items.delete(id);
-  showLiked();
+  showLiked(likes.more);
   showHistory(history.more);
 }
 
-function showLiked() {
+function showLiked(more) {
   byId("liked-empty").hidden = liked.length > 0;
   byId("export").hidden = !liked.length;
-  byId("liked-more").hidden = liked.length <= likedShown;
-  fill("liked-list", liked.slice(0, likedShown), "l");
+  byId("liked-more").hidden = !more;
+  fill("liked-list", liked, "l");
 }
 
 function showHistory(more) {

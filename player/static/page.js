@@ -145,9 +145,9 @@ function press(isLiked) {
 
 /** From a press to the frame that shows the next track, for whoever measures it. */
 function measure(start) {
-  requestAnimationFrame(() =>
-    setTimeout(() => performance.measure("press-to-next", { start, end: performance.now() })),
-  );
+  const note = (name) => performance.measure(name, { start, end: performance.now() });
+  requestAnimationFrame(() => setTimeout(() => note("press-to-next")));
+  track.pictureIsThere().then(() => note("press-to-artwork"), () => {});
 }
 
 function takeBack() {
@@ -308,7 +308,7 @@ function showStatus() {
       `${catalogue.name}, ${several(catalogue.tracks, "track")}`,
     );
   } else if (phase === "failed") {
-    setText(byId("title"), "The catalogue cannot be used");
+    setText(byId("title"), "The player cannot start");
     setText(byId("artists"), message);
   }
 }

@@ -5,12 +5,14 @@ import { byId, el, icon, safeLink, setText } from "./dom.js";
 import { clock, list, percent, learnerName } from "./words.js";
 
 const SPOTIFY = "https://open.spotify.com/embed/";
+const GLOW = 16; // [pixels] the picture's part of the canvas, which blurs by being enlarged
 
 const artwork = byId("artwork");
 const glow = byId("glow");
 
 let shown = null;
 
+artwork.addEventListener("load", showGlow);
 artwork.addEventListener("error", () => {
   if (!shown) return;
   if (artwork.dataset.made === "no") setArtwork(shown.artwork.made, true);
@@ -59,6 +61,11 @@ export function showSource(isMade) {
   if (there.length) made.append("Keep it: ", ...there.flatMap((link) => [link, " "]));
 }
 
+/** Settled when the picture can be drawn. */
+export function pictureIsThere() {
+  return artwork.decode();
+}
+
 /** Artists in a line; of a clip who made it. */
 export function artistsOf(track) {
   if (track.kind === "generated") return "made for you by MusicRec";
@@ -93,10 +100,16 @@ function setArtwork(link, isMade) {
   const address = safeLink(link);
   artwork.dataset.made = isMade ? "yes" : "no";
   artwork.alt = isMade ? "Artwork drawn by MusicRec" : "Artwork of the catalogue";
-  for (const picture of [artwork, glow]) {
-    picture.hidden = !address;
-    if (address) picture.src = address;
-  }
+  artwork.hidden = glow.hidden = !address;
+  if (address) artwork.src = address;
+}
+
+/** A filter that blurs would cost more than all else that a new track takes to be drawn. */
+function showGlow() {
+  const margin = (glow.width - GLOW) / 2;
+  const context = glow.getContext("2d");
+  context.clearRect(0, 0, glow.width, glow.height);
+  context.drawImage(artwork, margin, margin, GLOW, GLOW);
 }
 
 function showSpotify(track) {
