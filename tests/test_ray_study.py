@@ -1,6 +1,5 @@
 """The study and the search on three Ray nodes of this machine; nodes and drivers die."""
 
-import importlib
 import json
 import os
 import signal
@@ -104,18 +103,6 @@ def test_a_failing_and_a_dying_task_do_not_stop_the_others(nodes, tmp_path, caps
     assert "ValueError: no such listener" in capsys.readouterr().err
     again = run_tasks(toy_tasks(9), tmp_path, square, on_ray(), progress_bar=False)
     assert (again.before, again.done, len(again.failed)) == (7, 2, 0)
-
-
-def test_a_node_that_lacks_the_code_says_so(nodes, tmp_path, monkeypatch, capsys):
-    there = tmp_path / "only_here.py"
-    there.write_text("def run(task):\n    return {}\n", encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    run = importlib.import_module("only_here").run
-    (row,) = [row for _, row in on_ray()(toy_tasks(1), run)]
-    assert row["status"] == "failed"
-    assert row["error"].startswith("a node could not run it: ")
-    assert "only_here" in row["error"]
-    assert "only_here" in capsys.readouterr().err
 
 
 def test_no_more_is_handed_over_than_can_soon_be_done(nodes, tmp_path):
