@@ -82,7 +82,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, tracks_file: Path) -> Path:
     """Return the folder of a short run."""
     out = tmp_path_factory.mktemp("runs") / "slate"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("agents.session_judge.METRICS_SESSIONS", 100)
+        patch.setattr("agents.session_judge.METRICS_SESSIONS", 200)
         train_run(arguments(out, tracks_file).run_settings())
     return out
 
@@ -117,7 +117,7 @@ def test_metrics_are_those_of_stepping_through_the_sessions(run: Path) -> None:
     assert type(loaded.learner.policy) is DuelingSlateDQNPolicy
     env = loaded.make_env()
     returns = []
-    for session in range(100):
+    for session in range(200):
         observation, _ = env.reset(seed=EVALUATION_SEED + session)
         done = False
         while not done:
@@ -131,7 +131,7 @@ def test_metrics_are_those_of_stepping_through_the_sessions(run: Path) -> None:
 def test_an_interrupted_run_goes_on_to_the_same_end(
     run: Path, tracks_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agents.session_judge.METRICS_SESSIONS", 100)
+    monkeypatch.setattr("agents.session_judge.METRICS_SESSIONS", 200)
     step, taken = GymVecEnv.step_wait, []
 
     def interrupting(self: GymVecEnv) -> Any:
