@@ -8,6 +8,8 @@ python train.py --agent q-learning --catalogue tracks.csv --artist "2Pac" --genr
 
 python train.py --agent dueling-dqn --env MusicRecSession-v0 --preset satiation
 
+python train.py --agent dueling-dqn --engine ray --env-runners 4
+
 python train.py --resume runs/dueling-dqn
 """
 
@@ -31,18 +33,25 @@ from agents.runs import (
     SESSION,
     Listener,
     RunError,
+    engine_of,
+    read_config,
 )
 from agents.settings import (
     Agent,
     AnyListenerSettings,
     DuelingDQNSettings,
+    Engine,
     QLearningSettings,
+    RLlibAnyListenerSettings,
+    RLlibSessionSettings,
+    RLlibSettings,
     RunSettings,
     SessionDQNSettings,
     SessionQLearningSettings,
 )
 from agents.snapshots import SNAPSHOTS
 from agents.training import train_run
+from cluster.connection import ClusterError
 from music_env import CatalogueError
 
 
@@ -96,6 +105,12 @@ class Arguments:
     """Replace the run in --out if there is one."""
     progress_bar: bool = True
     """Show progress, reward and regret on standard error."""
+    engine: Engine = "local"
+    """What trains: this process, or RLlib on a Ray cluster (dueling-dqn only, the extra ray)."""
+    address: str | None = None
+    """With --engine ray: the cluster, for instance auto or HOST:6379; if not given, a local Ray starts and stops by itself."""  # noqa: E501
+    env_runners: int = 1
+    """With --engine ray: processes that step the environments and share their sessions; 0: the one that learns does."""  # noqa: E501
     q_learning: QLearningSettings = field(default_factory=QLearningSettings)
     dueling_dqn: DuelingDQNSettings = field(default_factory=DuelingDQNSettings)
     any_listener: AnyListenerSettings = field(default_factory=AnyListenerSettings)
@@ -104,6 +119,12 @@ class Arguments:
     """Of dueling-dqn with --env MusicRecSession-v0."""
     session_q_learning: SessionQLearningSettings = field(default_factory=SessionQLearningSettings)
     """Of q-learning with --env MusicRecSession-v0."""
+    rllib: RLlibSettings = field(default_factory=RLlibSettings)
+    """Of dueling-dqn with --engine ray."""
+    rllib_any_listener: RLlibAnyListenerSettings = field(default_factory=RLlibAnyListenerSettings)
+    """Of dueling-dqn with --engine ray --listener any."""
+    rllib_session: RLlibSessionSettings = field(default_factory=RLlibSessionSettings)
+    """Of dueling-dqn with --engine ray --env MusicRecSession-v0."""
 
     def run_settings(self) -> RunSettings:
         """Return the settings of the run.
@@ -140,6 +161,8 @@ class Arguments:
         name = agent if self.listener == "one" else f"{agent}-any"
         if self.env == SESSION:
             name = f"{agent}-{environment['preset']}"
+        if self.engine == "ray":
+            name = f"{name}-rllib"
         return RunSettings(
             agent=agent,
             learner=learner,
@@ -150,6 +173,7 @@ class Arguments:
             snapshots=self.snapshots,
             overwrite=self.overwrite,
             progress_bar=self.progress_bar,
+            env_runners=self.env_runners,
         )
 
     def _effects(self) -> dict[str, Any]:
@@ -186,9 +210,9 @@ class Arguments:
     def _learner(self) -> QLearningSettings | DuelingDQNSettings:
         """Return the hyperparameters of the learner that is asked for; those of no other given."""
         agent = self._agent()
-        chosen = "any_listener" if self.listener == "any" else agent.replace("-", "_")
-        if self.env == SESSION:
-            chosen = "session_dqn" if agent == "dueling-dqn" else "session_q_learning"
+        self._check_engine(agent)
+        where = "any" if self.listener == "any" else self.env
+        chosen = _CHOSEN[self.engine, agent, where]
         for name, how in _TRAINED_BY.items():
             other = getattr(self, name)
             if name != chosen and other != type(other)():
@@ -199,6 +223,26 @@ class Arguments:
         learner: QLearningSettings | DuelingDQNSettings = getattr(self, chosen)
         return learner
 
+    def _check_engine(self, agent: Agent) -> None:
+        """Raise ``ValueError`` if what is asked for does not go with the engine."""
+        if self.engine == "ray":
+            if agent != "dueling-dqn":
+                raise ValueError(f"--engine ray goes with --agent dueling-dqn only, got {agent}")
+        elif self.address is not None or self.env_runners != Arguments.env_runners:
+            raise ValueError("--address and --env-runners go with --engine ray only")
+
+
+_CHOSEN = {
+    ("local", "q-learning", MUSICREC): "q_learning",
+    ("local", "dueling-dqn", MUSICREC): "dueling_dqn",
+    ("local", "dueling-dqn", "any"): "any_listener",
+    ("local", "dueling-dqn", SESSION): "session_dqn",
+    ("local", "q-learning", SESSION): "session_q_learning",
+    ("ray", "dueling-dqn", MUSICREC): "rllib",
+    ("ray", "dueling-dqn", "any"): "rllib_any_listener",
+    ("ray", "dueling-dqn", SESSION): "rllib_session",
+}
+"""Engine, learner, environment (or any listener) -> the argument with its hyperparameters."""
 
 _TRAINED_BY = {
     "q_learning": "--agent q-learning",
@@ -206,11 +250,14 @@ _TRAINED_BY = {
     "any_listener": "--agent dueling-dqn --listener any",
     "session_dqn": f"--agent dueling-dqn --env {SESSION}",
     "session_q_learning": f"--agent q-learning --env {SESSION}",
+    "rllib": "--agent dueling-dqn --engine ray",
+    "rllib_any_listener": "--agent dueling-dqn --engine ray --listener any",
+    "rllib_session": f"--agent dueling-dqn --engine ray --env {SESSION}",
 }
 _SESSION_LENGTH = {MUSICREC: 100, SESSION: 50}
 
 
-_WITH_RESUME = ("--resume", "--progress-bar", "--no-progress-bar")
+_WITH_RESUME = ("--resume", "--progress-bar", "--no-progress-bar", "--address")
 
 
 def check_alone_with_resume(given: Sequence[str]) -> None:
@@ -225,10 +272,22 @@ def check_alone_with_resume(given: Sequence[str]) -> None:
 
 def train_or_resume(arguments: Arguments, given: Sequence[str]) -> tuple[Path, dict[str, Any]]:
     """Return a run's folder and its metrics, at the end of its training."""
-    if arguments.resume is not None:
+    folder, address = arguments.resume, arguments.address
+    if folder is not None:
         check_alone_with_resume(given)
-        return arguments.resume, resume_run(arguments.resume, progress_bar=arguments.progress_bar)
+        shown = {"progress_bar": arguments.progress_bar}
+        if engine_of(read_config(folder)) == "ray":
+            from cluster import training  # which Ray alone needs
+
+            return folder, training.resume_run(folder, address=address, **shown)
+        if address is not None:
+            raise ValueError(f"--address: {folder} is not trained on a cluster, leave it out")
+        return folder, resume_run(folder, **shown)
     settings = arguments.run_settings()
+    if settings.engine == "ray":
+        from cluster import training
+
+        return settings.out, training.train_run(settings, address=address)
     return settings.out, train_run(settings)
 
 
@@ -247,7 +306,7 @@ def main() -> int:
     except RunFinishedError as reason:
         print(reason)
         return 0
-    except (CatalogueError, RunError, ValueError, OSError) as error:
+    except (CatalogueError, RunError, ClusterError, ValueError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     print_summary(out, metrics)
