@@ -35,7 +35,7 @@ def ray_nodes(*num_cpus):
         for number, count in enumerate(num_cpus):
             # The monitor is for clusters that grow; starting it takes longer than a test.
             head = {"no_monitor": True, "temp_dir": folder} if number == 0 else {}
-            cluster.add_node(num_cpus=count, **SMALL, **head)
+            _add(cluster, num_cpus=count, **SMALL, **head)
         yield cluster
     finally:
         cluster.shutdown()
@@ -44,3 +44,14 @@ def ray_nodes(*num_cpus):
             del os.environ["PYTHONPATH"]
         else:
             os.environ["PYTHONPATH"] = before
+
+
+def _add(cluster, **arguments):
+    """Add a node; on a busy machine not the first that is begun is there within Ray's 30 s."""
+    for last in (False, False, True):
+        try:
+            cluster.add_node(**arguments)
+            return
+        except Exception as error:
+            if last or "timed out during startup" not in str(error):
+                raise
