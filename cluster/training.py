@@ -7,6 +7,7 @@ would be needed (the replay buffer, its random generators, the environments).
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import signal
@@ -45,7 +46,8 @@ LOG_POINTS = 40
 """How many times a run logs, as `agents.callbacks.RunLogger` does."""
 
 REFILL = 2_000
-"""Steps that go to the empty replay buffer of a run that was resumed, before updates go on."""
+"""Steps that go to the empty replay buffer of a run that was resumed, before updates go on; fewer
+where the run had not come so far."""
 
 _UNUSED_BUFFER = 64  # transitions: a learner that only takes over weights replays nothing
 
@@ -203,10 +205,13 @@ def _train(
     """Train a run to its end, and write all of its folder but for the configuration."""
     out, total = settings.out, settings.total_timesteps
     progress, algorithm = _algorithm(settings, learner, mode)
+    logger = begin_logs(settings, judge, config, mode=mode)
     try:
-        logger = begin_logs(settings, judge, config, mode=mode)
         with _interruptible() as interruption:
             _run(settings, learner, judge, logger, algorithm, progress, interruption)
+    except BaseException:
+        logger.close()
+        raise
     finally:
         algorithm.stop()
         shutil.rmtree(algorithm.logdir, ignore_errors=True)  # RLlib's own, outside the run
@@ -241,7 +246,8 @@ def _algorithm(
         path, state = found
         progress = Progress(*(state[name] for name in ("timesteps", "updates", "seconds")))
         cut_logs(settings.out, state["logs"])
-        starts = progress.timesteps + max(REFILL, own.learning_starts)
+        refill = max(min(REFILL, progress.timesteps), own.learning_starts)
+        starts = progress.timesteps + refill
         seed = int(np.random.SeedSequence([seed, progress.timesteps]).generate_state(1)[0] >> 1)
     config = dqn_config(
         replace(settings, seed=seed),
@@ -249,6 +255,8 @@ def _algorithm(
         env_runners=settings.env_runners,
         learning_starts=starts,
     )
+    for name in ("ray.rllib", "ray.tune"):  # which warn of their own defaults and deprecations
+        logging.getLogger(name).setLevel(logging.ERROR)
     config.reporting(min_sample_timesteps_per_iteration=log_interval(settings.total_timesteps))
     algorithm = config.build_algo()
     if found is not None:
