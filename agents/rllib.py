@@ -69,7 +69,7 @@ class FeaturesEncoder(nn.Module):
         return {ENCODER_OUT: self.shared(self.extractor(observations))}
 
 
-class QNetworkModule(DefaultDQNTorchRLModule):
+class QNetworkModule(DefaultDQNTorchRLModule):  # type: ignore[misc]  # Ray is not read by mypy
     """RLlib's DQN module over the layers of one of our policies, see `agents.policies`.
 
     Only `setup` is ours: forward passes, target networks and exploration are RLlib's.
@@ -137,7 +137,7 @@ def trained_weights(algorithm: Any) -> Weights:
     return weights
 
 
-class SessionCallback(RLlibCallback):
+class SessionCallback(RLlibCallback):  # type: ignore[misc]  # likewise
     """Give each environment runner sessions of its own, and report the sessions that ended.
 
     It reads ``info``, as `agents.callbacks.RunLogger` does; the learner does not.

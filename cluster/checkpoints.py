@@ -20,7 +20,7 @@ from agents.runs import RLLIB_FOLDER, RunError, read_json, write_json
 
 ALGORITHM, STATE = "algorithm", "state.json"
 
-_ENTRIES = {"timesteps": int, "updates": int, "seconds": float, "logs": dict}
+_ENTRIES = {"timesteps": int, "updates": int, "sessions": int, "seconds": float, "logs": dict}
 
 
 def save_checkpoint(algorithm: Any, run: Path, state: Mapping[str, Any]) -> None:
@@ -29,7 +29,7 @@ def save_checkpoint(algorithm: Any, run: Path, state: Mapping[str, Any]) -> None
     Args:
         algorithm: RLlib's.
         run: the run's folder.
-        state: ``timesteps``, ``updates`` and ``seconds`` so far.
+        state: ``timesteps``, ``updates``, ``sessions`` and ``seconds`` so far.
     """
     folder = (run / RLLIB_FOLDER).resolve()  # RLlib wants a whole path
     unfinished = folder / "unfinished"

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
@@ -59,11 +59,13 @@ class Progress:
     Attributes:
         timesteps: steps of the environments.
         updates: of the networks.
+        sessions: that ended.
         seconds: wall time of training, of all parts of a run that was resumed.
     """
 
     timesteps: int = 0
     updates: int = 0
+    sessions: int = 0
     seconds: float = 0.0
 
 
@@ -213,8 +215,7 @@ def _train(
         logger.close()
         raise
     finally:
-        algorithm.stop()
-        shutil.rmtree(algorithm.logdir, ignore_errors=True)  # RLlib's own, outside the run
+        stop(algorithm)
     learner.num_timesteps = progress.timesteps
     learner.save(out / MODEL)
     metrics = {
@@ -244,7 +245,7 @@ def _algorithm(
     progress, starts, seed = Progress(), own.learning_starts, settings.seed
     if found is not None:
         path, state = found
-        progress = Progress(*(state[name] for name in ("timesteps", "updates", "seconds")))
+        progress = Progress(**{field.name: state[field.name] for field in fields(Progress)})
         cut_logs(settings.out, state["logs"])
         refill = max(min(REFILL, progress.timesteps), own.learning_starts)
         starts = progress.timesteps + refill
@@ -255,13 +256,24 @@ def _algorithm(
         env_runners=settings.env_runners,
         learning_starts=starts,
     )
-    for name in ("ray.rllib", "ray.tune"):  # which warn of their own defaults and deprecations
-        logging.getLogger(name).setLevel(logging.ERROR)
-    config.reporting(min_sample_timesteps_per_iteration=log_interval(settings.total_timesteps))
-    algorithm = config.build_algo()
+    algorithm = build(config, log_interval(settings.total_timesteps))
     if found is not None:
         algorithm.restore_from_path(str(path))
     return progress, algorithm
+
+
+def build(config: Any, steps: int) -> Any:
+    """Return RLlib's algorithm, which takes so many steps an iteration, rounded up."""
+    # They warn of their own defaults and deprecations.
+    for name in ("ray.rllib", "ray.tune", "ray._common.deprecation"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return config.reporting(min_sample_timesteps_per_iteration=steps).build_algo()
+
+
+def stop(algorithm: Any) -> None:
+    """Stop RLlib's algorithm, and delete the folder that it made for itself outside the run."""
+    algorithm.stop()
+    shutil.rmtree(algorithm.logdir, ignore_errors=True)
 
 
 def log_interval(total_timesteps: int) -> int:
@@ -290,6 +302,7 @@ def _run(
         report = read_report(algorithm.train(), settings.learner.batch_size)  # type: ignore[union-attr]
         take_weights(learner, trained_weights(algorithm))
         progress.timesteps, progress.updates = report.timesteps, report.updates
+        progress.sessions += len(report.sessions)
         progress.seconds = before + time.perf_counter() - started
         log.write(judge.progress(learner), report)
         wanted = progress.timesteps >= due or interruption.wanted
@@ -316,7 +329,6 @@ class _Log:
         assert isinstance(own, DuelingDQNSettings)
         self._judge, self._logger, self._progress = judge, logger, progress
         self._recent: deque[NDArray[np.float64]] = deque(maxlen=RECENT_SESSIONS)
-        self._sessions = 0
         self._begun = replace(progress)
         self._exploration = LinearSchedule(
             own.exploration_initial_eps, own.exploration_final_eps, own.exploration_fraction
@@ -334,7 +346,6 @@ class _Log:
         """Write a log point: the judge's figures, and what RLlib reports."""
         progress, begun, record = self._progress, self._begun, self._logger.record
         self._recent.extend(report.sessions)
-        self._sessions += len(report.sessions)
         for tag, name in self._judge.tags.items():
             if math.isfinite(figures[name]):
                 record(tag, figures[name])
@@ -349,7 +360,7 @@ class _Log:
         for tag, value in report.learning.items():
             record(tag, value)
         record("train/n_updates", progress.updates, exclude="tensorboard")
-        record("time/episodes", self._sessions, exclude="tensorboard")
+        record("time/episodes", progress.sessions, exclude="tensorboard")
         seconds = max(progress.seconds - begun.seconds, 1e-9)
         record("time/fps", int((progress.timesteps - begun.timesteps) / seconds))
         record("time/time_elapsed", int(seconds), exclude="tensorboard")
@@ -375,11 +386,11 @@ def _interruptible() -> Iterator[_Interruption]:
     interruption = _Interruption()
     previous = signal.getsignal(signal.SIGINT)
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def note(number: int, frame: FrameType | None) -> None:
         interruption.wanted = True
         signal.signal(signal.SIGINT, previous)
 
-    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGINT, note)
     try:
         yield interruption
     finally:
