@@ -66,6 +66,7 @@ def _rows(tasks: Sequence[Task], run: Run) -> Rows:
 
 
 def _row(reference: ray.ObjectRef, task: Task) -> Row:
+    row: Row
     try:
         row, trace = ray.get(reference)
     except ray.exceptions.RayError as error:

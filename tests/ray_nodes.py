@@ -1,10 +1,13 @@
-"""Ray nodes on this machine for the tests, as small as they go."""
+"""Ray nodes on this machine for the tests, as small as they go, and patient on a busy machine."""
 
 import os
 import shutil
+import socket
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from unittest import mock
 
 from cluster.connection import require_ray
 
@@ -15,6 +18,14 @@ SMALL = {
     "include_dashboard": False,
     "include_log_monitor": False,
 }
+# Given a port each, a node does not wait for its agents, of which Ray loses patience after 15 s.
+AGENTS = (
+    "metrics_agent_port",
+    "metrics_export_port",
+    "runtime_env_agent_port",
+    "dashboard_agent_listen_port",
+)
+PATIENCE = 240.0  # [s]
 
 
 @contextmanager
@@ -24,34 +35,45 @@ def ray_nodes(*num_cpus):
     Workers import the project, and the modules beside the tests, from where this file is.
     """
     require_ray()
+    from ray._private import services
     from ray.cluster_utils import Cluster
 
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
     # Unix sockets lie in it, whose paths are at most 107 characters long.
     folder = tempfile.mkdtemp(prefix="ray", dir="/tmp")
+    path = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
     cluster = Cluster()
     try:
-        for number, count in enumerate(num_cpus):
-            # The monitor is for clusters that grow; starting it takes longer than a test.
-            head = {"no_monitor": True, "temp_dir": folder} if number == 0 else {}
-            _add(cluster, num_cpus=count, **SMALL, **head)
-        yield cluster
+        with mock.patch.dict(os.environ, PYTHONPATH=path):
+            with mock.patch.object(services, "get_node", _patient(services.get_node)):
+                for number, count in enumerate(num_cpus):
+                    # The monitor is for clusters that grow.
+                    head = {"no_monitor": True, "temp_dir": folder} if number == 0 else {}
+                    ports = dict(zip(AGENTS, _free_ports(len(AGENTS)), strict=True))
+                    cluster.add_node(num_cpus=count, **SMALL, **ports, **head)
+            yield cluster
     finally:
         cluster.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
 
 
-def _add(cluster, **arguments):
-    """Add a node; on a busy machine not the first that is begun is there within Ray's 30 s."""
-    for last in (False, False, True):
-        try:
-            cluster.add_node(**arguments)
-            return
-        except Exception as error:
-            if last or "timed out during startup" not in str(error):
-                raise
+def _free_ports(count):
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _patient(get_node):
+    """Wait longer than Ray does for a node that is being started."""
+
+    def patient(*arguments):
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return get_node(*arguments)
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+
+    return patient
