@@ -291,7 +291,9 @@ def read_report(result: Mapping[str, Any], batch_size: int) -> Report:
     """
     runners = result["env_runners"]
     learners = result.get("learners", {}).get(DEFAULT_MODULE_ID, {})
-    sessions = [np.asarray(runners.get(name, ()), dtype=np.float64) for name in SESSIONS]
+    # RLlib hands a series of one value as that value, and perhaps one of none as nan.
+    sessions = [np.atleast_1d(np.asarray(runners.get(n, ()), dtype=np.float64)) for n in SESSIONS]
+    ended = np.stack(sessions, axis=1)
     learning = {
         tag: float(learners.get(name, math.nan))
         for tag, name in (
@@ -303,6 +305,6 @@ def read_report(result: Mapping[str, Any], batch_size: int) -> Report:
     return Report(
         timesteps=int(runners["num_env_steps_sampled_lifetime"]),
         updates=round(learners.get("num_module_steps_trained_lifetime", 0) / batch_size),
-        sessions=np.stack(sessions, axis=1),
+        sessions=ended[np.isfinite(ended[:, 0])],
         learning={tag: value for tag, value in learning.items() if math.isfinite(value)},
     )

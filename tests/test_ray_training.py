@@ -344,3 +344,24 @@ def test_more_runners_than_processors_are_refused(
     asked = settings(RLlibSettings, tmp_path / "run", tracks_file, env_runners=4)
     with pytest.raises(ClusterError, match=r"4 environment runners need .* the cluster has 3"):
         training.train_run(asked, address=cluster)
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        ({}, []),
+        ({"session_return": 2.0, "session_length": 8.0, "session_best_return": 4.0}, [[2, 8, 4]]),
+        (
+            {"session_return": [2, 3], "session_length": [8, 7], "session_best_return": [4, 5]},
+            [[2, 8, 4], [3, 7, 5]],
+        ),
+        (dict.fromkeys(("session_return", "session_length", "session_best_return"), np.nan), []),
+    ],
+)
+def test_sessions_are_read_from_rllibs_report(reported: Any, expected: list[Any]) -> None:
+    from agents.rllib import read_report
+
+    result = {"env_runners": {"num_env_steps_sampled_lifetime": 40.0, **reported}}
+    report = read_report(result, batch_size=8)
+    assert (report.timesteps, report.updates, report.learning) == (40, 0, {})
+    np.testing.assert_array_equal(report.sessions, np.reshape(expected, (-1, 3)))
