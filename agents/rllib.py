@@ -291,7 +291,7 @@ def read_report(result: Mapping[str, Any], batch_size: int) -> Report:
     """
     runners = result["env_runners"]
     learners = result.get("learners", {}).get(DEFAULT_MODULE_ID, {})
-    # RLlib hands a series of one value as that value, and perhaps one of none as nan.
+    # RLlib hands a series of no value as nan.
     sessions = [np.atleast_1d(np.asarray(runners.get(n, ()), dtype=np.float64)) for n in SESSIONS]
     ended = np.stack(sessions, axis=1)
     learning = {
