@@ -10,6 +10,8 @@ python train.py --agent dueling-dqn --env MusicRecSession-v0 --preset satiation
 
 python train.py --agent dueling-dqn --env MusicRecSlate-v0 --preset satiation
 
+python train.py --agent dueling-dqn --engine ray --env-runners 4
+
 python train.py --resume runs/dueling-dqn
 """
 
@@ -35,12 +37,18 @@ from agents.runs import (
     SLATE,
     Listener,
     RunError,
+    engine_of,
+    read_config,
 )
 from agents.settings import (
     Agent,
     AnyListenerSettings,
     DuelingDQNSettings,
+    Engine,
     QLearningSettings,
+    RLlibAnyListenerSettings,
+    RLlibSessionSettings,
+    RLlibSettings,
     RunSettings,
     SessionDQNSettings,
     SessionQLearningSettings,
@@ -48,6 +56,7 @@ from agents.settings import (
 )
 from agents.snapshots import SNAPSHOTS
 from agents.training import train_run
+from cluster.connection import ClusterError
 from music_env import CatalogueError
 
 
@@ -103,6 +112,12 @@ class Arguments:
     """Replace the run in --out if there is one."""
     progress_bar: bool = True
     """Show progress, reward and regret on standard error."""
+    engine: Engine = "local"
+    """What trains: this process, or RLlib on a Ray cluster (dueling-dqn only, the extra ray)."""
+    address: str | None = None
+    """With --engine ray: the cluster, for instance auto or HOST:6379; if not given, a local Ray starts and stops by itself."""  # noqa: E501
+    env_runners: int = 1
+    """With --engine ray: processes that step the environments and share their sessions; 0: the one that learns does."""  # noqa: E501
     q_learning: QLearningSettings = field(default_factory=QLearningSettings)
     dueling_dqn: DuelingDQNSettings = field(default_factory=DuelingDQNSettings)
     any_listener: AnyListenerSettings = field(default_factory=AnyListenerSettings)
@@ -113,6 +128,12 @@ class Arguments:
     """Of q-learning with --env MusicRecSession-v0."""
     slate_dqn: SlateDQNSettings = field(default_factory=SlateDQNSettings)
     """Of dueling-dqn with --env MusicRecSlate-v0."""
+    rllib: RLlibSettings = field(default_factory=RLlibSettings)
+    """Of dueling-dqn with --engine ray."""
+    rllib_any_listener: RLlibAnyListenerSettings = field(default_factory=RLlibAnyListenerSettings)
+    """Of dueling-dqn with --engine ray --listener any."""
+    rllib_session: RLlibSessionSettings = field(default_factory=RLlibSessionSettings)
+    """Of dueling-dqn with --engine ray --env MusicRecSession-v0."""
 
     def run_settings(self) -> RunSettings:
         """Return the settings of the run.
@@ -149,6 +170,8 @@ class Arguments:
         name = agent if self.listener == "one" else f"{agent}-any"
         if self.env in AFFECTED:
             name = f"{agent}-{environment['preset']}" + "-slate" * (self.env == SLATE)
+        if self.engine == "ray":
+            name = f"{name}-rllib"
         return RunSettings(
             agent=agent,
             learner=learner,
@@ -159,6 +182,7 @@ class Arguments:
             snapshots=self.snapshots,
             overwrite=self.overwrite,
             progress_bar=self.progress_bar,
+            env_runners=self.env_runners,
         )
 
     def _effects(self) -> dict[str, Any]:
@@ -203,10 +227,9 @@ class Arguments:
     def _learner(self) -> QLearningSettings | DuelingDQNSettings:
         """Return the hyperparameters of the learner that is asked for; those of no other given."""
         agent = self._agent()
-        chosen = "any_listener" if self.listener == "any" else agent.replace("-", "_")
-        if self.env in AFFECTED:
-            kind = "session" if self.env == SESSION else "slate"
-            chosen = f"{kind}_{'dqn' if agent == 'dueling-dqn' else 'q_learning'}"
+        self._check_engine(agent)
+        where = "any" if self.listener == "any" else self.env
+        chosen = _CHOSEN[self.engine, agent, where]
         for name, how in _TRAINED_BY.items():
             other = getattr(self, name)
             if name != chosen and other != type(other)():
@@ -217,6 +240,29 @@ class Arguments:
         learner: QLearningSettings | DuelingDQNSettings = getattr(self, chosen)
         return learner
 
+    def _check_engine(self, agent: Agent) -> None:
+        """Raise ``ValueError`` if what is asked for does not go with the engine."""
+        if self.engine == "ray":
+            if agent != "dueling-dqn":
+                raise ValueError(f"--engine ray goes with --agent dueling-dqn only, got {agent}")
+            if self.env == SLATE:
+                raise ValueError(f"--engine ray goes with other environments than {SLATE}")
+        elif self.address is not None or self.env_runners != Arguments.env_runners:
+            raise ValueError("--address and --env-runners go with --engine ray only")
+
+
+_CHOSEN = {
+    ("local", "q-learning", MUSICREC): "q_learning",
+    ("local", "dueling-dqn", MUSICREC): "dueling_dqn",
+    ("local", "dueling-dqn", "any"): "any_listener",
+    ("local", "dueling-dqn", SESSION): "session_dqn",
+    ("local", "q-learning", SESSION): "session_q_learning",
+    ("local", "dueling-dqn", SLATE): "slate_dqn",
+    ("ray", "dueling-dqn", MUSICREC): "rllib",
+    ("ray", "dueling-dqn", "any"): "rllib_any_listener",
+    ("ray", "dueling-dqn", SESSION): "rllib_session",
+}
+"""Engine, learner, environment (or any listener) -> the argument with its hyperparameters."""
 
 _TRAINED_BY = {
     "q_learning": "--agent q-learning",
@@ -225,12 +271,15 @@ _TRAINED_BY = {
     "session_dqn": f"--agent dueling-dqn --env {SESSION}",
     "session_q_learning": f"--agent q-learning --env {SESSION}",
     "slate_dqn": f"--agent dueling-dqn --env {SLATE}",
+    "rllib": "--agent dueling-dqn --engine ray",
+    "rllib_any_listener": "--agent dueling-dqn --engine ray --listener any",
+    "rllib_session": f"--agent dueling-dqn --engine ray --env {SESSION}",
 }
 _SESSION_LENGTH = {MUSICREC: 100, SESSION: 50, SLATE: 50}
 _EFFECTS = ("preset", "satiation", "decay", "patience")
 
 
-_WITH_RESUME = ("--resume", "--progress-bar", "--no-progress-bar")
+_WITH_RESUME = ("--resume", "--progress-bar", "--no-progress-bar", "--address")
 
 
 def check_alone_with_resume(given: Sequence[str]) -> None:
@@ -245,10 +294,22 @@ def check_alone_with_resume(given: Sequence[str]) -> None:
 
 def train_or_resume(arguments: Arguments, given: Sequence[str]) -> tuple[Path, dict[str, Any]]:
     """Return a run's folder and its metrics, at the end of its training."""
-    if arguments.resume is not None:
+    folder, address = arguments.resume, arguments.address
+    if folder is not None:
         check_alone_with_resume(given)
-        return arguments.resume, resume_run(arguments.resume, progress_bar=arguments.progress_bar)
+        shown = {"progress_bar": arguments.progress_bar}
+        if engine_of(read_config(folder)) == "ray":
+            from cluster import training  # which Ray alone needs
+
+            return folder, training.resume_run(folder, address=address, **shown)
+        if address is not None:
+            raise ValueError(f"--address: {folder} is not trained on a cluster, leave it out")
+        return folder, resume_run(folder, **shown)
     settings = arguments.run_settings()
+    if settings.engine == "ray":
+        from cluster import training
+
+        return settings.out, training.train_run(settings, address=address)
     return settings.out, train_run(settings)
 
 
@@ -267,7 +328,7 @@ def main() -> int:
     except RunFinishedError as reason:
         print(reason)
         return 0
-    except (CatalogueError, RunError, ValueError, OSError) as error:
+    except (CatalogueError, RunError, ClusterError, ValueError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     print_summary(out, metrics)

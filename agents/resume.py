@@ -18,6 +18,7 @@ from agents.runs import (
     MODEL,
     PROGRESS,
     RunError,
+    engine_of,
     env_id_of,
     load_trained_catalogue,
     load_trained_population,
@@ -25,7 +26,7 @@ from agents.runs import (
     read_json,
     versions,
 )
-from agents.settings import LEARNER_SETTINGS, RunSettings
+from agents.settings import RunSettings, settings_kind
 from agents.snapshots import has_snapshot, remove_snapshot
 from agents.training import run_training, untrained
 
@@ -71,30 +72,19 @@ def resume_run(folder: str | Path, *, progress_bar: bool = True) -> dict[str, An
     """
     folder = Path(folder)
     config = read_config(folder)
+    if engine_of(config) != "local":
+        raise RunError(
+            f"{folder} is trained on a Ray cluster: `python train.py --resume {folder}`, or "
+            "cluster.training.resume_run"
+        )
     with alone_in(folder):
         return _resume(folder, config, progress_bar=progress_bar)
 
 
 def _resume(folder: Path, config: Mapping[str, Any], *, progress_bar: bool) -> dict[str, Any]:
-    if (folder / METRICS).is_file() and not read_json(folder / METRICS).get("interrupted"):
-        remove_snapshot(folder)  # which a kill at the very end may have left
-        raise RunFinishedError(
-            f"{folder} has finished: all of its {config.get('timesteps')} tracks are judged, there "
-            "is nothing to resume"
-        )
+    check_unfinished(folder, config)
     settings = settings_of(folder, config, progress_bar=progress_bar)
-    load_trained_population(folder, config, load_trained_catalogue(folder, config))
-    changed = [
-        f"{name} {config['versions'].get(name)} then, {now} now"
-        for name, now in versions().items()
-        if config["versions"].get(name) != now
-    ]
-    if changed:
-        warnings.warn(
-            f"{folder} began with other versions: {'; '.join(changed)}. It goes on, but not "
-            "necessarily to the same result, bit for bit",
-            stacklevel=3,
-        )
+    check_unchanged(folder, config)
     for unfinished in folder.glob(f".{MODEL}.*.part"):
         unfinished.unlink()
     learner, tables = untrained(settings)
@@ -111,6 +101,39 @@ def _resume(folder: Path, config: Mapping[str, Any], *, progress_bar: bool) -> d
     return run_training(settings, learner, tables, judge, config, mode="begin")
 
 
+def check_unfinished(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise `RunFinishedError` if a run has come to its end."""
+    if (folder / METRICS).is_file() and not read_json(folder / METRICS).get("interrupted"):
+        remove_snapshot(folder)  # which a kill at the very end may have left
+        raise RunFinishedError(
+            f"{folder} has finished: all of its {config.get('timesteps')} tracks are judged, there "
+            "is nothing to resume"
+        )
+
+
+def check_unchanged(folder: Path, config: Mapping[str, Any]) -> None:
+    """Check that catalogue and listeners are those that a run began with.
+
+    Warns:
+        UserWarning: if Python or a package has another version than then.
+
+    Raises:
+        RunError, CatalogueError: if they are not, or cannot be read.
+    """
+    load_trained_population(folder, config, load_trained_catalogue(folder, config))
+    changed = [
+        f"{name} {config['versions'].get(name)} then, {now} now"
+        for name, now in versions().items()
+        if config["versions"].get(name) != now
+    ]
+    if changed:
+        warnings.warn(
+            f"{folder} began with other versions: {'; '.join(changed)}. It goes on, but not "
+            "necessarily to the same result, bit for bit",
+            stacklevel=4,
+        )
+
+
 def settings_of(
     folder: Path, config: Mapping[str, Any], *, progress_bar: bool = True
 ) -> RunSettings:
@@ -121,10 +144,10 @@ def settings_of(
     """
     path = folder / CONFIG
     env_id = env_id_of(config)
-    kinds = LEARNER_SETTINGS[env_id]
-    if config["agent"] not in kinds:
-        raise RunError(f"{path}: {config['agent']} cannot be trained on {env_id}")
-    kind = kinds[config["agent"]]
+    try:
+        kind = settings_kind(engine_of(config), env_id, config["agent"])
+    except ValueError as error:
+        raise RunError(f"{path}: {error}") from error
     for name, expected in _ENTRIES.items():
         if type(config.get(name)) is not expected:
             raise RunError(
@@ -152,6 +175,7 @@ def settings_of(
         seed=config["seed"],
         snapshots=config["snapshots"],
         progress_bar=progress_bar,
+        env_runners=config.get("env_runners", 1),
     )
 
 

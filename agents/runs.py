@@ -7,6 +7,8 @@ progress.csv         what was logged, a row a log point
 events.out.tfevents  the same for TensorBoard; one more file each time the run was resumed
 learning_curve.png
 snapshot/            where killed training goes on (`agents.snapshots`); deleted at its end
+rllib/               the same where RLlib trains (`cluster.checkpoints`); with pickles, which only
+                     ``--resume`` reads
 
 ``metrics.json`` is written last: a run that has it has ended, by itself or interrupted.
 """
@@ -67,6 +69,9 @@ _ENCODINGS: Mapping[str, tuple[str, ...]] = {
 ENVIRONMENTS: Mapping[str, str] = {"one": MUSICREC, "any": ANY_LISTENER}
 """Listener -> the environment that a run is trained in, unless its configuration names another."""
 
+ENGINES = ("local", "ray")
+"""What can train a run: the process at hand, or RLlib on a Ray cluster."""
+
 CONFIG, MODEL, METRICS, PROGRESS = (
     "config.json",
     "model.safetensors",
@@ -74,6 +79,7 @@ CONFIG, MODEL, METRICS, PROGRESS = (
     "progress.csv",
 )
 LEARNING_CURVE = "learning_curve.png"
+RLLIB_FOLDER = "rllib"
 
 _PACKAGES = ("gymnasium", "numpy", "pandas", "stable-baselines3", "torch")
 
@@ -227,6 +233,11 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{folder / CONFIG}: listener must be one of {', '.join(ENVIRONMENTS)}, got "
             f"{config['listener']!r}"
         )
+    if engine_of(config) not in ENGINES:
+        raise RunError(
+            f"{folder / CONFIG}: engine must be one of {', '.join(ENGINES)}, got "
+            f"{config['engine']!r}"
+        )
     env_id, known_ids = env_id_of(config), (MUSICREC, ANY_LISTENER, SESSION, SLATE)
     if env_id not in known_ids:
         raise RunError(
@@ -238,6 +249,11 @@ def read_config(folder: Path) -> dict[str, Any]:
 def listener_of(config: Mapping[str, Any]) -> str:
     """Return whom a run's learner serves; runs of earlier versions, which do not say: one."""
     return str(config.get("listener", "one"))
+
+
+def engine_of(config: Mapping[str, Any]) -> str:
+    """Return what trains a run; what says nothing of it: this process, without Ray."""
+    return str(config.get("engine", ENGINES[0]))
 
 
 def env_id_of(config: Mapping[str, Any]) -> str:

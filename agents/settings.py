@@ -11,6 +11,9 @@ from agents.bootstrap import Target
 from agents.runs import ANY_LISTENER, MUSICREC, SESSION, SLATE, Listener
 from agents.snapshots import SNAPSHOTS
 
+Engine = Literal["local", "ray"]
+"""What trains a run: this process, or RLlib on a Ray cluster."""
+
 
 @dataclass(frozen=True)
 class QLearningSettings:
@@ -18,6 +21,8 @@ class QLearningSettings:
 
     env_id: ClassVar[str] = MUSICREC
     """The environment that the defaults are for, and a run is trained in."""
+    engine: ClassVar[Engine] = "local"
+    """What trains."""
 
     timesteps: int = 100_000
     """Tracks to judge, seventeen times the embedded catalogue: all tracks are seen."""
@@ -51,6 +56,8 @@ class DuelingDQNSettings:
 
     env_id: ClassVar[str] = MUSICREC
     """The environment that the defaults are for, and a run is trained in."""
+    engine: ClassVar[Engine] = "local"
+    """What trains."""
 
     timesteps: int = 24_000
     """Tracks to judge, four times the embedded catalogue: hardly one is never met."""
@@ -231,6 +238,58 @@ class SlateDQNSettings(SessionDQNSettings):
     """Hidden layers of the value's network, and of the advantage's."""
 
 
+@dataclass(frozen=True)
+class RLlibSettings(DuelingDQNSettings):
+    """Hyperparameters of RLlib's dueling DQN, ``--engine ray``, on MusicRec-v0.
+
+    Those of `DuelingDQNSettings` with other defaults: double and prioritized as RLlib's own, and
+    one number of updates from start to end, since RLlib knows no other.
+    """
+
+    engine: ClassVar[Engine] = "ray"
+
+    timesteps: int = 12_000
+    """Tracks to judge, twice the embedded catalogue."""
+    batch_size: int = 32
+    """Transitions in an update: its time grows with them, as RLlib gathers them one by one."""
+    gradient_steps: int = 1
+    """Updates after each step of all sessions."""
+    final_gradient_steps: int = 1
+    """The same number."""
+    double: bool = True
+    """Double Q-learning targets (no difference at discount 0)."""
+    prioritized: bool = True
+    """Prioritized replay instead of uniform."""
+
+
+@dataclass(frozen=True)
+class RLlibAnyListenerSettings(AnyListenerSettings):
+    """Hyperparameters of RLlib's dueling DQN, ``--engine ray``, on MusicRecAnyListener-v0.
+
+    Those of `AnyListenerSettings`, double and prioritized.
+    """
+
+    engine: ClassVar[Engine] = "ray"
+
+    double: bool = True
+    """Double Q-learning targets (no difference at discount 0)."""
+    prioritized: bool = True
+    """Prioritized replay instead of uniform."""
+
+
+@dataclass(frozen=True)
+class RLlibSessionSettings(SessionDQNSettings):
+    """Hyperparameters of RLlib's dueling DQN, ``--engine ray``, on MusicRecSession-v0.
+
+    Those of `SessionDQNSettings`, prioritized.
+    """
+
+    engine: ClassVar[Engine] = "ray"
+
+    prioritized: bool = True
+    """Prioritized replay instead of uniform."""
+
+
 Agent = Literal["q-learning", "dueling-dqn"]
 
 LEARNER_SETTINGS: Mapping[str, Mapping[str, type[QLearningSettings] | type[DuelingDQNSettings]]] = {
@@ -240,6 +299,30 @@ LEARNER_SETTINGS: Mapping[str, Mapping[str, type[QLearningSettings] | type[Dueli
     SLATE: {"dueling-dqn": SlateDQNSettings},
 }
 """Environment -> learner -> the kind of its settings."""
+
+RLLIB_SETTINGS: Mapping[str, type[DuelingDQNSettings]] = {
+    MUSICREC: RLlibSettings,
+    ANY_LISTENER: RLlibAnyListenerSettings,
+    SESSION: RLlibSessionSettings,
+}
+"""Environment -> the kind of the dueling DQN's settings where RLlib trains it."""
+
+
+def settings_kind(
+    engine: str, env_id: str, agent: str
+) -> type[QLearningSettings] | type[DuelingDQNSettings]:
+    """Return the kind of a learner's settings.
+
+    Raises:
+        ValueError: if that learner cannot be trained on that environment by that engine.
+    """
+    kinds: Mapping[str, type[QLearningSettings] | type[DuelingDQNSettings]] = (
+        {"dueling-dqn": RLLIB_SETTINGS[env_id]} if engine == "ray" else LEARNER_SETTINGS[env_id]
+    )
+    if agent not in kinds:
+        by = " by RLlib" if engine == "ray" else ""
+        raise ValueError(f"{agent} cannot be trained on {env_id}{by}")
+    return kinds[agent]
 
 
 @dataclass(frozen=True)
@@ -258,6 +341,13 @@ class RunSettings:
     """Evenly spread, besides one at the start; 0: none at all."""
     overwrite: bool = False
     progress_bar: bool = True
+    env_runners: int = 1
+    """Of engine ray: processes that step the environments; 0: the one that learns does."""
+
+    @property
+    def engine(self) -> Engine:
+        """What trains, which the kind of the learner's settings says."""
+        return self.learner.engine
 
     @property
     def env_id(self) -> str:

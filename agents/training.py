@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
-from os import PathLike
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch as th
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
-from stable_baselines3.common.logger import Figure, HParam, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.utils import LinearSchedule
 
-from agents import plotting
 from agents.callbacks import RunLogger, StopOnInterrupt
 from agents.dueling_dqn import DuelingDQN
 from agents.judges import Judge, judge_of
 from agents.network_choice import policy_of
-from agents.progress import ProgressFile, read_progress
 from agents.q_learning import QLearning
 from agents.replay import PrioritizedReplayBuffer
+from agents.run_folder import AnySetup, begin_logs, end_logs, prepared_folder, run_config
 from agents.run_lock import alone_in
 from agents.runs import (
     CONFIG,
-    LEARNING_CURVE,
     METRICS,
     MODEL,
-    PROGRESS,
-    RunError,
-    read_json,
-    unfinished_json,
-    versions,
     write_json,
 )
 from agents.settings import (
@@ -49,8 +38,6 @@ from agents.settings import (
 )
 from agents.snapshots import Snapshots, remove_snapshot, snapshot_identity
 from agents.vec_env import GymVecEnv, make_native
-from music_env.affected_setup import AffectedSetup
-from music_env.any_tables import AnyTables
 from music_env.tables import Tables
 
 __all__ = [
@@ -68,12 +55,6 @@ __all__ = [
     "train_run",
     "untrained",
 ]
-
-AnySetup = Tables | AnyTables | AffectedSetup
-"""What an environment that a run can be trained in is made of."""
-
-NOT_REPORTED = ("stdout", "log", "json", "csv")
-"""SB3's outputs other than TensorBoard: texts and figures are for TensorBoard only."""
 
 
 def make_learner(
@@ -140,8 +121,8 @@ def train_run(settings: RunSettings) -> dict[str, Any]:
     if not settings.out.exists():
         settings.out.mkdir(parents=True, exist_ok=True)
     with alone_in(settings.out):
-        out = _prepared(settings.out, overwrite=settings.overwrite)
-        config = _config(settings, tables)
+        out = prepared_folder(settings.out, overwrite=settings.overwrite)
+        config = run_config(settings, tables)
         write_json(out / CONFIG, config)
         return run_training(settings, learner, tables, judge, config, mode="begin")
 
@@ -206,14 +187,8 @@ def run_training(
         callbacks.append(snapshots)
     if mode == "continue":
         snapshots.restore(learner)
-    logger = Logger(
-        str(out), [ProgressFile(out / PROGRESS, mode=mode), TensorBoardOutputFormat(str(out))]
-    )
+    logger = begin_logs(settings, judge, config, mode=mode)
     learner.set_logger(logger)
-    if mode == "begin":
-        logger.record("hparams", _hparams(settings, judge), exclude=NOT_REPORTED)
-        logger.record("config", _as_markdown(config), exclude=NOT_REPORTED)
-        logger.dump(0)
     started = time.perf_counter()
     learner.learn(
         timesteps - learner.num_timesteps,
@@ -233,11 +208,7 @@ def run_training(
     }
     if settings.agent == "q-learning" and isinstance(tables, Tables):
         metrics.update(mixed_states(tables))
-    figure = judge.learning_curve(f"{settings.agent}: {judge.title}", read_progress(out / PROGRESS))
-    plotting.save(figure, out / LEARNING_CURVE)
-    logger.record("learning_curve", Figure(figure, close=True), exclude=NOT_REPORTED)
-    logger.dump(learner.num_timesteps)
-    logger.close()
+    end_logs(settings, judge, logger, learner.num_timesteps)
     assert learner.env is not None
     learner.env.close()
     write_json(out / METRICS, metrics)
@@ -265,83 +236,3 @@ def mixed_states(tables: Tables) -> dict[str, float]:
         "mixed_state_tracks": int(mixed.sum()),
         "best_table_regret": float(1 - np.abs(sums).sum() / oracle) if oracle else 0.0,
     }
-
-
-def _prepared(out: Path, *, overwrite: bool) -> Path:
-    """Return the run's folder, empty; an existing run goes only where that is wanted."""
-    unfinished = unfinished_json(out / CONFIG)
-    if out.is_dir() and list(out.iterdir()) == [unfinished]:  # killed before there was a run
-        unfinished.unlink()
-    if not out.is_dir() or any(out.iterdir()):
-        is_run = (out / CONFIG).is_file() and "agent" in read_json(out / CONFIG)
-        if not (overwrite and is_run):
-            raise RunError(
-                f"{out} is not empty: choose another --out"
-                + (", or --overwrite the run in it" if is_run else " (it does not hold a run)")
-            )
-        remove_snapshot(out)
-        # The configuration last: until then a folder half cleared still holds a run.
-        for file in sorted(out.iterdir(), key=lambda file: file.name == CONFIG):
-            if file.is_file() and _written_by_a_run(file.name):
-                file.unlink()
-    return out
-
-
-def _written_by_a_run(name: str) -> bool:
-    own = {CONFIG, MODEL, METRICS, PROGRESS, LEARNING_CURVE}
-    own |= {unfinished_json(Path(json)).name for json in (CONFIG, METRICS)}
-    unfinished = name.startswith(f".{MODEL}.") and name.endswith(".part")
-    return name in own or name.startswith("events.out.tfevents") or unfinished
-
-
-def _config(settings: RunSettings, tables: AnySetup) -> dict[str, Any]:
-    environment = {**settings.environment, "encoding": settings.learner.encoding}
-    path, catalogue = environment.pop("catalogue", None), tables.catalogue
-    config = {
-        "agent": settings.agent,
-        "env_id": settings.env_id,
-        "listener": settings.listener,
-        "seed": settings.seed,
-        "timesteps": settings.total_timesteps,
-        "snapshots": settings.snapshots,
-        "hyperparameters": asdict(settings.learner),
-        "environment": environment,
-        "preference": _preference(tables),
-        "catalogue": {
-            "path": None if path is None else str(Path(path).resolve()),
-            "checksum": catalogue.checksum,
-            "n_tracks": catalogue.n_tracks,
-            "layout": catalogue.report.layout,
-        },
-        "versions": versions(),
-    }
-    population = environment.get("population")
-    if isinstance(tables, AnyTables) and isinstance(population, str | PathLike):
-        del environment["population"]
-        config["population"] = {
-            "path": str(Path(population).resolve()),
-            "checksum": tables.population.checksum,
-            "n_listeners": len(tables.population.whole),
-        }
-    return config
-
-
-def _preference(tables: AnySetup) -> str:
-    if isinstance(tables, AnyTables):
-        return str(tables.population)
-    return str(tables.listener if isinstance(tables, AffectedSetup) else tables.preference)
-
-
-def _hparams(settings: RunSettings, judge: Judge) -> HParam:
-    values: dict[str, Any] = {"agent": settings.agent, "seed": settings.seed}
-    for name, value in (asdict(settings.learner) | {"timesteps": settings.total_timesteps}).items():
-        values[name] = str(value) if isinstance(value, tuple) else value
-    return HParam(values, dict.fromkeys([*judge.tags, "rollout/ep_rew_mean"], 0.0))
-
-
-def _as_markdown(config: Mapping[str, Any]) -> str:
-    rows = []
-    for name, value in config.items():
-        inner = value if isinstance(value, Mapping) else {"": value}
-        rows += [f"| {name} {key} | {text} |" for key, text in inner.items()]
-    return "\n".join(["| setting | value |", "|---|---|", *rows])

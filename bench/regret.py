@@ -1,12 +1,13 @@
 """When a learner gets down to a small regret; the clock stands still while that is checked.
 
-The clock is this process's processor time: with one thread that is the time on an idle machine, and
-other work beside the benchmark does not change it.
+The clock is this process's processor time, unless another is given: with one thread that is the
+time on an idle machine, and other work beside the benchmark does not change it.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,22 +105,31 @@ class RegretClock(BaseCallback):
         env: holds the tracks and their scores.
         cap: seconds of learning after which it stops all the same.
         every: judged tracks from one check to the next.
+        clock: returns seconds.
     """
 
-    def __init__(self, env: OverTables, *, cap: float, every: int = CHECK_EVERY) -> None:
+    def __init__(
+        self,
+        env: OverTables,
+        *,
+        cap: float,
+        every: int = CHECK_EVERY,
+        clock: Callable[[], float] = time.process_time,
+    ) -> None:
         super().__init__()
+        self._clock = clock
         self.reached = Reached()
         self._scores = env.scores
         self._rows = th.as_tensor(env.encoded.rows.take(np.arange(len(env.scores))))
         self._cap, self._every, self._next = cap, every, every
 
     def _on_training_start(self) -> None:
-        self._start, self._checking = time.process_time(), 0.0
+        self._start, self._checking = self._clock(), 0.0
 
     def _on_step(self) -> bool:
         if self.num_timesteps < self._next:
             return True
-        start = time.process_time()
+        start = self._clock()
         learning = start - self._start - self._checking
         self._next = self.num_timesteps + self._every
         if isinstance(self.model, ContextualBandit):
@@ -129,5 +139,5 @@ class RegretClock(BaseCallback):
                 values = self.model.q_net(self._rows).numpy()  # type: ignore[attr-defined]
         likes = values[:, 1] > values[:, 0]
         self.reached.note(relative_regret(self._scores, likes), learning, self.num_timesteps)
-        self._checking += time.process_time() - start
+        self._checking += self._clock() - start
         return not self.reached.done and learning < self._cap

@@ -21,6 +21,7 @@ import torch.utils.tensorboard  # noqa: F401
 from matplotlib.figure import Figure
 
 import agents.model_file
+import agents.plotting
 import agents.progress
 import agents.resume
 import agents.run_logs
@@ -102,7 +103,7 @@ def live(variant: str, out: Path, catalogue: Path, last_operation: int | None = 
         write_json(path, content)
 
     agents.training.write_json = write_final_state_first
-    agents.training.plotting.learning_curve = blank_figure
+    agents.plotting.learning_curve = blank_figure
     if last_operation is not None:
         _die_at(last_operation)
     if not (out / "config.json").exists():

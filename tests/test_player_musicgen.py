@@ -75,9 +75,7 @@ def test_the_sound_is_the_seeds_and_torchs_generator_stays(model: FakeModel) -> 
 
 
 def test_weights_that_are_not_here(model: FakeModel) -> None:
-    with pytest.raises(
-        MusicGenMissing, match=r"'b/other' are not on this.*b/other fetches"
-    ):
+    with pytest.raises(MusicGenMissing, match=r"'b/other' are not on this.*b/other fetches"):
         MusicGen("b/other")
 
 
