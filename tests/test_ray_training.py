@@ -178,6 +178,10 @@ def test_what_rllib_does_not_know_is_refused(
     ("changes", "message"),
     [
         ({"agent": "q-learning", "engine": "ray"}, "goes with --agent dueling-dqn only"),
+        (
+            {"agent": "dueling-dqn", "engine": "ray", "env": "MusicRecSlate-v0"},
+            "goes with other environments than MusicRecSlate-v0",
+        ),
         ({"agent": "dueling-dqn", "address": "auto"}, "go with --engine ray only"),
         ({"agent": "dueling-dqn", "env_runners": 2}, "go with --engine ray only"),
         (
