@@ -1,0 +1,405 @@
+"""Recommendations for a folder of listeners, in blocks: here, or on the workers of a Ray cluster.
+
+Ray Data keeps a pool of workers busy with blocks, and gives the blocks of one that dies to
+another. A block's result is a file (`cluster.blocks`), so that what is done outlasts any process,
+and a block done twice is the same file twice. (Ray Data's own checkpoints keep the ids of all rows
+that are done in memory, which grows with the listeners.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from torch import nn
+from tqdm import tqdm
+
+from agents.dueling_dqn import DuelingDQN
+from agents.run_lock import alone_in
+from agents.runs import ANY_LISTENER, MODEL, Run, RunError
+from cluster.blocks import Block, Counts, Input, Output
+from cluster.candidates import MARGIN
+from cluster.connection import connected
+from cluster.errors import BatchError
+from cluster.listener_rows import BAD_ROWS, LISTENER_ID, check_rows
+from cluster.ranking import Ranker
+from cluster.repeated_ids import Repeated, repeated_ids
+from music_env.catalogue import Catalogue
+
+Engine = Literal["local", "ray"]
+
+BLOCK_ROWS = 5_000
+"""Listeners in a block: some seconds of work, which are lost when a worker dies."""
+
+FORMAT = "musicrec-batch-1"
+"""Of `job.json` and the files; the number rises when what was begun cannot be gone on with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What is to be done.
+
+    Attributes:
+        listeners: a folder of Parquet files with the columns `cluster.listener_rows.COLUMNS`.
+        out: where the recommendations go, see `cluster.blocks`; a new folder, or one in which the
+            same batch was begun.
+        k: tracks for each listener; all where the catalogue has fewer.
+        breadth: candidates of each kind, see `cluster.candidates`; None: `MARGIN` times k.
+        block_rows: listeners in a block.
+
+    Raises:
+        BatchError: a number is not at least 1, or there are too few candidates for k.
+    """
+
+    listeners: Path
+    out: Path
+    k: int = 20
+    breadth: int | None = None
+    block_rows: int = BLOCK_ROWS
+
+    def __post_init__(self) -> None:
+        if self.k < 1 or self.block_rows < 1:
+            raise BatchError(
+                f"k and block_rows must be at least 1, got {self.k} and {self.block_rows}"
+            )
+        if self.n_candidates < 2 * self.k:
+            raise BatchError(
+                f"with fewer than {2 * self.k} candidates of each kind the first {self.k} may be "
+                f"others than those of all tracks, got {self.n_candidates}: name more, or leave it "
+                "out"
+            )
+
+    @property
+    def n_candidates(self) -> int:
+        """Candidates of each kind."""
+        return MARGIN * self.k if self.breadth is None else self.breadth
+
+
+@dataclass(frozen=True)
+class Done:
+    """A block that a worker has done.
+
+    Attributes:
+        number: of the block.
+        counts: what became of its rows.
+        started: when the worker began with it [s since 1970].
+        ended: when it was done.
+        cpu_seconds: the processor's time that it took.
+        peak_bytes: the most memory that the worker's process has used so far.
+    """
+
+    number: int
+    counts: Counts
+    started: float
+    ended: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call of `recommend` came to.
+
+    Attributes:
+        total: rows of all blocks, those that were done before included.
+        n_blocks: all of them.
+        done: the blocks of this call, in the order in which they ended.
+        seconds: of this call, from its beginning.
+    """
+
+    total: Counts
+    n_blocks: int
+    done: Sequence[Done]
+    seconds: float
+
+    @property
+    def now(self) -> Counts:
+        """Rows of the blocks of this call."""
+        return sum((done.counts for done in self.done), Counts())
+
+
+@dataclass(frozen=True)
+class BlockWork:
+    """All that a worker needs; goes to each machine once, through the object store.
+
+    Attributes:
+        network: of the run's learner.
+        catalogue: what it was trained on.
+        encoding: of its observations.
+        listeners: where they are, in which blocks.
+        output: where the files go.
+        repeated: rows whose id stands in an earlier row.
+        k: tracks for each listener.
+        breadth: candidates of each kind.
+    """
+
+    network: nn.Module
+    catalogue: Catalogue
+    encoding: str
+    listeners: Input
+    output: Output
+    repeated: Repeated
+    k: int
+    breadth: int
+
+
+class BlockRanker:
+    """Does blocks, one after another, with one ranker.
+
+    Args:
+        work: what there is to do.
+    """
+
+    def __init__(self, work: BlockWork) -> None:
+        self.work = work
+        self.ranker = Ranker(
+            work.network, work.catalogue, work.encoding, k=work.k, breadth=work.breadth
+        )
+        self.track_ids = pa.array(work.catalogue.track_id, pa.string())
+
+    def do(self, number: int) -> Done:
+        """Do a block, unless it is done already; its files are there afterwards."""
+        block = self.work.listeners.blocks[number]
+        started, cpu = time.time(), time.process_time()
+        output = self.work.output
+        # Done already by a worker that died before it could say so?
+        counts = output.counts(block) if output.done(block) else self._do(block)
+        cpu_seconds = time.process_time() - cpu
+        return Done(number, counts, started, time.time(), cpu_seconds, _peak_bytes())
+
+    def _do(self, block: Block) -> Counts:
+        work = self.work
+        table = work.listeners.read(block)
+        rows = check_rows(table, work.catalogue, work.repeated.get(block.number, {}))
+        ranked = self.ranker.rank(rows.listeners)
+        ids = table[LISTENER_ID].combine_chunks()
+        counts = Counts(len(rows.good), len(rows.bad), ranked.n_valued)
+        best = self._best(ids.take(pa.array(rows.good)), ranked.tracks, ranked.values)
+        work.output.write(block, best, _bad(block, ids, rows.bad), counts)
+        return counts
+
+    def _best(
+        self, ids: pa.Array, tracks: NDArray[np.int64], values: NDArray[np.float32]
+    ) -> pa.Table:
+        """Return a row for each listener and place."""
+        n_listeners, k = tracks.shape
+        owner = np.repeat(np.arange(n_listeners), k)
+        rank = np.tile(np.arange(1, k + 1, dtype=np.int32), n_listeners)
+        return pa.table(
+            {
+                LISTENER_ID: ids.take(pa.array(owner)),
+                "rank": rank,
+                "track_id": self.track_ids.take(pa.array(tracks.reshape(-1))),
+                "value": values.reshape(-1),
+            }
+        )
+
+
+def _bad(block: Block, ids: pa.Array, bad: dict[int, str]) -> pa.Table:
+    names = [ids[row].as_py() for row in bad]
+    return pa.table(
+        {
+            "file": [block.file] * len(bad),
+            "row": [block.first_row + row + 1 for row in bad],
+            LISTENER_ID: [None if name is None else str(name) for name in names],
+            "reason": list(bad.values()),
+        },
+        schema=BAD_ROWS,
+    )
+
+
+# --- The whole ------------------------------------------------------------------------------------
+
+Doing = Callable[[BlockWork, Sequence[int]], Iterator[Done]]
+"""An engine: does the blocks of these numbers, and yields each when it is done."""
+
+
+def recommend(run: Run, batch: Batch, doing: Doing | None = None, *, bar: bool = True) -> Outcome:
+    """Recommend to all listeners of a folder; what is done already is not done again.
+
+    Args:
+        run: of ``train.py --listener any``.
+        batch: what is to be done.
+        doing: `locally` (default) or an `OnRay`.
+        bar: show a progress bar on standard error, where that is a terminal.
+
+    Raises:
+        BatchError: see `usable_network`, `Batch`, `Input.of` and `Output.begin`; another process
+            is working in the folder; or a block could not be done.
+    """
+    began = time.monotonic()
+    network = usable_network(run)
+    listeners = Input.of(batch.listeners, batch.block_rows)
+    output = Output(batch.out)
+    batch.out.mkdir(parents=True, exist_ok=True)
+    with _alone_in(batch.out):
+        output.begin(_job(run, batch, listeners))
+        left = [block.number for block in listeners.blocks if not output.done(block)]
+        done: list[Done] = []
+        rows_left = sum(listeners.blocks[number].n_rows for number in left)
+        with tqdm(
+            total=listeners.n_rows,
+            initial=listeners.n_rows - rows_left,
+            unit=" listeners",
+            disable=None if bar else True,
+            dynamic_ncols=True,
+        ) as shown:
+            if left:
+                work = BlockWork(
+                    network,
+                    run.catalogue,
+                    str(run.config["environment"]["encoding"]),
+                    listeners,
+                    output,
+                    repeated_ids(listeners),
+                    batch.k,
+                    batch.n_candidates,
+                )
+                for ended in (doing or locally)(work, left):
+                    done.append(ended)
+                    shown.update(listeners.blocks[ended.number].n_rows)
+        missing = [block.number for block in listeners.blocks if not output.done(block)]
+        if missing:
+            raise BatchError(
+                f"{len(missing)} of {len(listeners.blocks)} blocks have no file in {batch.out}, "
+                f"the first of them block {missing[0]}: is that folder the same one on every "
+                "machine? Start again to do them"
+            )
+        total = sum((output.counts(block) for block in listeners.blocks), Counts())
+    return Outcome(total, len(listeners.blocks), done, time.monotonic() - began)
+
+
+def usable_network(run: Run) -> nn.Module:
+    """Return the network of a run, which values pairs of a track and a listener.
+
+    Raises:
+        BatchError: it serves one listener only.
+    """
+    if run.env_id != ANY_LISTENER or not isinstance(run.learner, DuelingDQN):
+        raise BatchError(
+            f"{run.folder} is a run of {run.config['agent']} on {run.env_id}, which serves one "
+            "listener: name one that serves every listener, of `python train.py --listener any`"
+        )
+    network: nn.Module = run.learner.q_net
+    return network.cpu()
+
+
+def locally(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
+    """Do the blocks in this process, one after another."""
+    ranker = BlockRanker(work)
+    for number in numbers:
+        yield ranker.do(number)
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """Do the blocks on a Ray cluster: a worker for each of its processors.
+
+    Attributes:
+        address: of a running cluster, see `cluster.connection.connected`; None: a local Ray.
+        num_cpus: processors of that local Ray; None: all.
+        init: further arguments of ``ray.init``.
+    """
+
+    address: str | None = None
+    num_cpus: int | None = None
+    init: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
+        """Yield the blocks as they are done."""
+        with connected(self.address, self.num_cpus, **self.init):
+            yield from _on_workers(work, numbers)
+
+
+def _on_workers(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
+    import ray
+    from ray.data import ActorPoolStrategy, DataContext
+
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    n_workers = max(1, min(len(numbers), int(ray.cluster_resources().get("CPU", 1))))
+    blocks = ray.data.from_items(
+        [{"number": number} for number in numbers], override_num_blocks=len(numbers)
+    )
+    done = blocks.map_batches(
+        _RayBlockRanker,
+        fn_constructor_args=(ray.put(work),),
+        batch_size=1,
+        # From one on: with a machine gone, the workers that are left are enough.
+        compute=ActorPoolStrategy(min_size=1, max_size=n_workers, initial_size=n_workers),
+        num_cpus=1,
+    )
+    try:
+        for row in done.iter_rows():
+            values = json.loads(row["done"])
+            yield Done(**{**values, "counts": Counts(**values["counts"])})
+    except ray.exceptions.RayTaskError as error:
+        raise BatchError(
+            f"a block could not be done: {error.cause}. Mend that and start again: what is done "
+            "is not done again"
+        ) from error
+
+
+class _RayBlockRanker:
+    """A `BlockRanker` as Ray Data calls it."""
+
+    def __init__(self, work: Any) -> None:
+        import ray
+
+        self.ranker = BlockRanker(ray.get(work) if isinstance(work, ray.ObjectRef) else work)
+
+    def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, list[str]]:
+        done = [self.ranker.do(int(number)) for number in batch["number"]]
+        return {"done": [json.dumps(asdict(block)) for block in done]}
+
+
+def _job(run: Run, batch: Batch, listeners: Input) -> dict[str, Any]:
+    """Return what decides about the result."""
+    with (run.folder / MODEL).open("rb") as content:
+        model = hashlib.file_digest(content, "sha256").hexdigest()
+    return {
+        "format": FORMAT,
+        "model": model,
+        "catalogue": run.catalogue.checksum,
+        "encoding": run.config["environment"]["encoding"],
+        "k": batch.k,
+        "candidates": batch.n_candidates,
+        "block_rows": batch.block_rows,
+        "listeners": dict(listeners.files),
+    }
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    with ExitStack() as held:
+        try:
+            held.enter_context(alone_in(folder))
+        except RunError:
+            raise BatchError(
+                f"another process is recommending into {folder}: wait until it has ended or stop "
+                "it, or choose another folder"
+            ) from None
+        yield
+
+
+def _peak_bytes() -> int:
+    """Return the most memory that this process has used; 0 where that is not known."""
+    if sys.platform == "win32":
+        return 0
+    import resource  # which Windows does not have
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
