@@ -2,9 +2,11 @@
 
 python tune.py --agent dueling-dqn --catalogues my_tracks.csv --trials 60
 python tune.py --agent q-learning --out tuning/q-learning
+python tune.py --agent dueling-dqn --engine ray --address auto
 
 The study lies in a journal file: the same command goes on where it was stopped, and several
-processes may work on one study at once (give each its own --worker).
+processes may work on one study at once (give each its own --worker). With --engine ray a process
+tries as many points at once as a Ray cluster has processors (extra `ray`).
 
 What is minimised is the area under the regret curve, on logarithmic axes: the mean, over the
 listeners and over checks at geometrically spaced numbers of judged tracks, of log10 of the greedy
@@ -18,24 +20,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import gymnasium as gym
 import numpy as np
 import torch as th
 import tyro
 from rich.console import Console
-from stable_baselines3.common.callbacks import BaseCallback
 
 import music_env
-from agents.evaluation import learner_policy
-from agents.training import Agent, DuelingDQNSettings, QLearningSettings, make_learner
-from agents.vec_env import GymVecEnv
+from agents.training import Agent
 from bench.listeners import drawn_listeners
-from bench.regret import relative_regret
-from music_env.tables import Tables, load_catalogue
+from cluster.connection import ClusterError, require_ray
+from music_env.tables import load_catalogue
 
 try:
     import optuna
@@ -43,12 +41,8 @@ try:
 except ImportError:
     sys.exit('tune.py: Optuna is not installed: pip install "musicrec[tune]"')
 
-Settings = QLearningSettings | DuelingDQNSettings
+from study.search import FIRST_CHECK, SPACES, checks_up_to, defaults_as_point, log_regret
 
-FLOOR = 1e-4
-"""Relative regret below which a run is as good as right: under one wrong track of a catalogue."""
-FIRST_CHECK = 64
-"""Judged tracks at the first check; every further one has the square root of two times as many."""
 STARTUP_TRIALS = 10
 """Trials drawn at random before the sampler models them, and before any is pruned."""
 BUDGETS: dict[Agent, int] = {"dueling-dqn": 4_096, "q-learning": 32_768}
@@ -75,125 +69,12 @@ class Arguments:
     """Seed of the listeners, the learners and the sampler."""
     worker: int = 0
     """Number of this process where several work on one study, so that each draws trials of its own."""  # noqa: E501
+    engine: Literal["local", "ray"] = "local"
+    """Where points are tried: in this process, or on a Ray cluster."""
+    address: str | None = None
+    """Of a running Ray cluster: auto, HOST:6379 or ray://HOST:10001; if not given, a local Ray starts and stops by itself."""  # noqa: E501
     out: Path | None = None
     """The study's folder, gone on with if there is one in it; if not given: tuning/AGENT."""
-
-
-def dueling_dqn_space(trial: optuna.Trial) -> DuelingDQNSettings:
-    """Return the settings of a trial: what is searched for the dueling DQN.
-
-    Updates are searched as numbers for every sixteen tracks, whatever the number of sessions: at
-    first, and later on, up to what a training of some ten seconds has time for.
-    """
-    n_envs = trial.suggest_categorical("n_envs", [8, 16, 32])
-    first = trial.suggest_int("first_updates_per_16_tracks", 4, 32, step=4)
-    later = trial.suggest_int("updates_per_16_tracks", 2, 4, step=2)
-    return replace(
-        DuelingDQNSettings(),
-        n_envs=n_envs,
-        gradient_steps=first * n_envs // 16,
-        final_gradient_steps=later * n_envs // 16,
-        gradient_steps_fraction=trial.suggest_float("gradient_steps_fraction", 0.02, 0.3, log=True),
-        learning_rate=trial.suggest_float("learning_rate", 1e-3, 5e-2, log=True),
-        batch_size=trial.suggest_categorical("batch_size", [64, 128, 256]),
-        learning_starts=trial.suggest_categorical("learning_starts", [32, 64, 128, 256]),
-        exploration_fraction=trial.suggest_float("exploration_fraction", 0.01, 0.5, log=True),
-        exploration_final_eps=trial.suggest_float("exploration_final_eps", 0.01, 0.1, log=True),
-        net_arch=(trial.suggest_categorical("hidden", [32, 64, 128]),),
-        embedding_dim=trial.suggest_categorical("embedding_dim", [8, 16, 32]),
-    )
-
-
-def q_learning_space(trial: optuna.Trial) -> QLearningSettings:
-    """Return the settings of a trial: what is searched for the tabular Q-learner."""
-    rate = trial.suggest_float("learning_rate", 0.1, 1.0, log=True)
-    return replace(
-        QLearningSettings(),
-        learning_rate=rate,
-        final_learning_rate=rate * trial.suggest_float("final_share", 0.01, 1.0, log=True),
-        exploration_fraction=trial.suggest_float("exploration_fraction", 0.01, 1.0, log=True),
-        exploration_final_eps=trial.suggest_float("exploration_final_eps", 0.01, 0.2, log=True),
-    )
-
-
-SPACES: dict[Agent, Callable[[optuna.Trial], Settings]] = {
-    "dueling-dqn": dueling_dqn_space,
-    "q-learning": q_learning_space,
-}
-
-
-def defaults_as_point(agent: Agent) -> dict[str, Any]:
-    """Return `train.py`'s defaults as a point of the search space: a new study's first trial."""
-    settings = DuelingDQNSettings() if agent == "dueling-dqn" else QLearningSettings()
-    point = asdict(settings)
-    if isinstance(settings, DuelingDQNSettings):
-        point["first_updates_per_16_tracks"] = 16 * settings.gradient_steps // settings.n_envs
-        point["updates_per_16_tracks"] = 16 * settings.final_gradient_steps // settings.n_envs
-        (point["hidden"],) = settings.net_arch
-    else:
-        point["final_share"] = settings.final_learning_rate / settings.learning_rate
-    trial = optuna.trial.FixedTrial(point)
-    SPACES[agent](trial)  # type: ignore[arg-type]
-    return trial.params  # those of the point that the space asks for
-
-
-class RegretCurve(BaseCallback):
-    """Notes the greedy policy's relative regret at `checks`, and stops after the last.
-
-    Args:
-        tables: the tracks and their scores.
-        checks: rising numbers of judged tracks; each is met at the first step at or after it.
-
-    Attributes:
-        regrets: (n_checks,) once training is over.
-    """
-
-    def __init__(self, tables: Tables, checks: Sequence[int]) -> None:
-        super().__init__()
-        self.regrets: list[float] = []
-        self._tables, self._checks = tables, checks
-
-    def _on_step(self) -> bool:
-        while self.num_timesteps >= self._checks[len(self.regrets)]:
-            likes = learner_policy("learner", self.model, self._tables).likes  # type: ignore[arg-type]
-            assert likes is not None
-            self.regrets.append(relative_regret(self._tables.scores.total, likes))
-            if len(self.regrets) == len(self._checks):
-                return False
-        return True
-
-
-def checks_up_to(budget: int) -> list[int]:
-    """Return the numbers of judged tracks at which a run is checked; the last is the budget."""
-    n_factors = int(2 * np.log2(budget / FIRST_CHECK))
-    return [round(FIRST_CHECK * 2 ** (i / 2)) for i in range(n_factors)] + [budget]
-
-
-def log_regret(
-    settings: Settings, listener: Mapping[str, Any], checks: Sequence[int], *, seed: int
-) -> float:
-    """Train for one listener; return the mean log10 of the relative regret at the checks.
-
-    Args:
-        settings: the learner's hyperparameters; the schedules fall over their ``timesteps``.
-        listener: arguments of `gym.make`.
-        checks: see `RegretCurve`.
-        seed: the learner's and the environment's.
-    """
-    native = gym.make_vec(
-        "MusicRec-v0",
-        num_envs=settings.n_envs,
-        vectorization_mode="vector_entry_point",
-        autoreset_mode="SameStep",
-        encoding=settings.encoding,
-        **listener,
-    )
-    learner = make_learner(settings, GymVecEnv(native), seed=seed)
-    curve = RegretCurve(native.unwrapped.tables, checks)  # type: ignore[attr-defined]
-    timesteps = max(settings.timesteps, checks[-1] + settings.n_envs)
-    learner.learn(timesteps, callback=curve, log_interval=None)
-    native.close()
-    return float(np.log10(np.maximum(curve.regrets, FLOOR)).mean())
 
 
 def draw(arguments: Arguments) -> list[dict[str, Any]]:
@@ -259,6 +140,39 @@ def objective(
         return float(np.mean(values))
 
     return mean_log_regret
+
+
+OVER = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+"""States of the trials that count."""
+
+
+def search(
+    study: optuna.Study,
+    arguments: Arguments,
+    listeners: Sequence[Mapping[str, Any]],
+    checks: Sequence[int],
+) -> None:
+    """Try points until the study has its trials."""
+    if len(study.get_trials(deepcopy=False, states=OVER)) >= arguments.trials:
+        return
+    if arguments.engine == "ray":
+        from cluster.tuning import optimise
+
+        optimise(
+            study,
+            SPACES[arguments.agent],
+            listeners,
+            checks,
+            seed=arguments.seed,
+            trials=arguments.trials,
+            address=arguments.address,
+        )
+        return
+    th.set_num_threads(1)
+    study.optimize(
+        objective(arguments.agent, listeners, checks, arguments.seed),
+        callbacks=[optuna.study.MaxTrialsCallback(arguments.trials, states=OVER)],
+    )
 
 
 def summary(study: optuna.Study, agent: Agent) -> dict[str, Any]:
@@ -327,25 +241,28 @@ def main() -> int:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(arguments, name)}")
         if budget <= FIRST_CHECK:
             raise ValueError(f"budget must be over {FIRST_CHECK} tracks, got {budget}")
+        if arguments.engine == "ray":
+            require_ray()
+        elif arguments.address is not None:
+            raise ValueError(
+                f"--address {arguments.address} is for --engine ray, which is not asked for"
+            )
         listeners = draw(arguments)
         out.mkdir(parents=True, exist_ok=True)
         question = {"listeners": listeners, "budget": budget, "seed": arguments.seed}
         # Through JSON, as the study gives it back: a range is a list there.
         study = open_study(arguments, out, json.loads(json.dumps(question)))
-    except (music_env.CatalogueError, ValueError, OSError) as error:
+    except (music_env.CatalogueError, ClusterError, ValueError, OSError) as error:
         print(f"tune.py: {error}", file=sys.stderr)
         return 2
-    th.set_num_threads(1)
-    states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-    if len(study.get_trials(deepcopy=False, states=states)) < arguments.trials:
-        try:
-            study.optimize(
-                objective(agent, listeners, checks_up_to(budget), arguments.seed),
-                callbacks=[optuna.study.MaxTrialsCallback(arguments.trials, states=states)],
-            )
-        except KeyboardInterrupt:
-            print("tune.py: interrupted: what is done is kept", file=sys.stderr)
-    if not study.get_trials(deepcopy=False, states=states[:1]):
+    try:
+        search(study, arguments, listeners, checks_up_to(budget))
+    except ClusterError as error:
+        print(f"tune.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("tune.py: interrupted: what is done is kept", file=sys.stderr)
+    if not study.get_trials(deepcopy=False, states=OVER[:1]):
         print("tune.py: no trial is complete: nothing to sum up", file=sys.stderr)
         return 130
     content = summary(study, agent)

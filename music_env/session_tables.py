@@ -144,18 +144,32 @@ def _rebuild(kind: type[SessionTables], arguments: dict[str, Any], checksum: str
 
 
 _FILES: dict[tuple[str, int, int], Catalogue] = {}
+_PROVIDED: dict[str | None, Catalogue] = {}
+
+
+def provide_catalogue(path: str | PathLike[str] | None, catalogue: Catalogue) -> None:
+    """Let `load_catalogue` return this catalogue for a path from now on, and read no file.
+
+    For processes that are sent a catalogue and may be on a machine without its file.
+
+    Args:
+        path: as it will be given to `load_catalogue`; None: in place of the embedded one.
+        catalogue: what was read there.
+    """
+    _PROVIDED[None if path is None else os.path.abspath(path)] = catalogue
 
 
 def load_catalogue(catalogue: Catalogue | str | PathLike[str] | None) -> Catalogue:
     """Return a catalogue as it is, the embedded one for None, or the file read once per process.
 
-    A file whose size or time of change differs from when it was read is read again.
+    A file whose size or time of change differs from when it was read is read again. A path that
+    `provide_catalogue` was told of is not looked at.
 
     Raises:
         CatalogueError: if the file cannot be read as a catalogue.
     """
     if catalogue is None:
-        return Catalogue.default()
+        return _PROVIDED[None] if None in _PROVIDED else Catalogue.default()
     if isinstance(catalogue, Catalogue):
         return catalogue
     if not isinstance(catalogue, str | PathLike):
@@ -164,6 +178,8 @@ def load_catalogue(catalogue: Catalogue | str | PathLike[str] | None) -> Catalog
             "(Catalogue.from_frame makes one of a data frame)"
         )
     path = os.path.abspath(catalogue)
+    if path in _PROVIDED:
+        return _PROVIDED[path]
     try:
         status = os.stat(path)
     except OSError:

@@ -2,6 +2,7 @@
 
 python -m study run                     # all suites, on all cores; again after a kill: goes on
 python -m study run --suites musicrec
+python -m study run --engine ray --address auto   # on a Ray cluster; extra `ray`
 python -m study report    # docs/results.md, docs/planning.md and figures, from the tables alone
 """
 
@@ -14,7 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -22,6 +23,9 @@ from bench.listeners import DEEZER, TIDYTUESDAY
 from bench.report import ROOT, machine
 from study.judgements import JUDGEMENTS
 from study.tasks import MACHINE, Task
+
+if TYPE_CHECKING:
+    from study.engine import Engine
 
 TABLES = ROOT / "docs" / "study"
 RESULTS = ROOT / "docs" / "results.md"
@@ -70,7 +74,11 @@ class Run:
     budget: int | None = None
     """Judged tracks or steps of every run, in place of the suite's own: to try things out."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
-    """Processes, of one thread each."""
+    """Processes, of one thread each; a running cluster has its own number."""
+    engine: Literal["local", "ray"] = "local"
+    """Where runs are made: in processes of this machine, or as tasks of Ray."""
+    address: str | None = None
+    """Of a running Ray cluster: auto, HOST:6379 or ray://HOST:10001; if not given, a local Ray starts and stops by itself."""  # noqa: E501
     deezer: Annotated[Path, tyro.conf.arg(metavar="FILE")] = DEEZER
     """The Deezer catalogue, which is not part of the project; its listeners are left out without it."""  # noqa: E501
     tidytuesday: Annotated[Path, tyro.conf.arg(metavar="FILE")] = TIDYTUESDAY
@@ -99,6 +107,7 @@ class Report:
 
 def run(arguments: Run) -> int:
     """Run the suites; return the exit status."""
+    from cluster.connection import ClusterError
     from study.engine import pending, run_tasks
     from study.suites import run_task, tasks_of
     from study.table import TableError
@@ -107,6 +116,12 @@ def run(arguments: Run) -> int:
         print(
             f"study: seeds and workers must be at least 1, got {arguments.seeds} and "
             f"{arguments.workers}",
+            file=sys.stderr,
+        )
+        return 2
+    if arguments.address is not None and arguments.engine != "ray":
+        print(
+            f"study: --address {arguments.address} is for --engine ray, which is not asked for",
             file=sys.stderr,
         )
         return 2
@@ -151,15 +166,12 @@ def run(arguments: Run) -> int:
     try:
         if arguments.dry:
             return _plan(tasks, pending(tasks, arguments.tables))
-        _note_machine(arguments.tables)
+        engine = _engine(arguments)
+        _note_machine(arguments.tables, arguments.engine)
         outcome = run_tasks(
-            tasks,
-            arguments.tables,
-            run_task,
-            workers=arguments.workers,
-            progress_bar=arguments.progress_bar,
+            tasks, arguments.tables, run_task, engine, progress_bar=arguments.progress_bar
         )
-    except TableError as error:
+    except (TableError, ClusterError) as error:
         print(f"study: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -179,9 +191,27 @@ def _plan(tasks: Sequence[Task], left: Sequence[Task]) -> int:
     return 0
 
 
-def _note_machine(tables: Path) -> None:
+def _engine(arguments: Run) -> Engine:
+    if arguments.engine == "local":
+        from study.engine import in_processes
+
+        return in_processes(arguments.workers)
+    from cluster.connection import require_ray
+
+    require_ray()
+    from cluster.study import on_ray
+
+    return on_ray(
+        arguments.address, workers=arguments.workers if arguments.address is None else None
+    )
+
+
+def _note_machine(tables: Path, engine: str) -> None:
     tables.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(machine(), ensure_ascii=False, indent=1)
+    facts = machine()
+    if engine != "local":
+        facts.append(("engine", f"{engine}: what stands here is the machine that asked"))
+    text = json.dumps(facts, ensure_ascii=False, indent=1)
     (tables / MACHINE).write_text(text + "\n", encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Runs tasks in processes and keeps their rows: one after another as they end, resumable."""
+"""Runs tasks and keeps their rows, one after another as they end, resumable; in processes here."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,14 @@ from study.table import appending, read_rows
 from study.tasks import Row, Task, key_of
 
 Run = Callable[[Task], Row]
+"""Makes a task's measured values."""
+
+Rows = Generator[tuple[Task, Row], None, None]
+"""Each task with its row, as it ends."""
+
+Engine = Callable[[Sequence[Task], Run], Rows]
+"""Runs tasks somewhere. A task that cannot be done is a row whose ``status`` is "failed"; closing
+the generator ends what is still running."""
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -60,8 +68,8 @@ def run_tasks(
     tasks: Sequence[Task],
     folder: Path,
     run: Run,
+    engine: Engine,
     *,
-    workers: int,
     progress_bar: bool = True,
 ) -> Outcome:
     """Run the tasks that the tables do not hold yet, and append a row for each as it ends.
@@ -74,8 +82,8 @@ def run_tasks(
         tasks: all of them, done ones included.
         folder: of the tables, one for each suite.
         run: makes a task's measured values; a function of a module, since it runs in another
-            process (started by spawn, with one thread for linear algebra).
-        workers: processes.
+            process.
+        engine: where tasks run: `in_processes` of this machine, or `cluster.study.on_ray`.
         progress_bar: show one on standard error, where that is a terminal.
 
     Raises:
@@ -83,7 +91,7 @@ def run_tasks(
     """
     failed: list[tuple[Task, str]] = []
     suites = dict.fromkeys(task.suite for task in tasks)
-    with _one_thread(), ExitStack() as stack:
+    with ExitStack() as stack:
         tables = {
             suite: stack.enter_context(appending(table_of(suite, folder))) for suite in suites
         }
@@ -97,7 +105,7 @@ def run_tasks(
             dynamic_ncols=True,
             smoothing=0,
         ) as bar:
-            for task, row in _rows(left, run, workers):
+            for task, row in stack.enter_context(closing(engine(left, run))):
                 if row["status"] == "failed":
                     failed.append((task, row["error"]))
                     # Before the bar and not over it.
@@ -107,8 +115,17 @@ def run_tasks(
     return Outcome(len(tasks) - len(left), len(left) - len(failed), failed)
 
 
-def _rows(tasks: Sequence[Task], run: Run, workers: int) -> Iterator[tuple[Task, Row]]:
-    """Yield each task with its row as it ends."""
+def in_processes(workers: int) -> Engine:
+    """Return an engine of this machine: processes of one thread each, started by spawn."""
+
+    def engine(tasks: Sequence[Task], run: Run) -> Rows:
+        with _one_thread():
+            yield from _rows(tasks, run, workers)
+
+    return engine
+
+
+def _rows(tasks: Sequence[Task], run: Run, workers: int) -> Rows:
     waiting = deque(tasks)
     while waiting:
         # Only as many as there are workers are handed over, so that these alone are suspected of
@@ -139,13 +156,21 @@ def _alone(run: Run, task: Task) -> Row:
             return task.row(status="failed", error=f"its process died: {error}")
 
 
-def _guarded(run: Run, task: Task) -> Row:
+def attempt(run: Run, task: Task) -> tuple[Row, str]:
+    """Run a task; return its row, done or failed, and the traceback if there is one, else ""."""
     try:
-        return task.row(status="done", **run(task))
+        return task.row(status="done", **run(task)), ""
     except Exception as error:  # whatever it is, it must not end the other tasks
-        traceback.print_exc()
         # Without the traceback, which names files of this machine.
-        return task.row(status="failed", error=f"{type(error).__name__}: {error}")
+        failed = task.row(status="failed", error=f"{type(error).__name__}: {error}")
+        return failed, traceback.format_exc()
+
+
+def _guarded(run: Run, task: Task) -> Row:
+    row, trace = attempt(run, task)
+    if trace:
+        print(trace, file=sys.stderr, flush=True)
+    return row
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from study.engine import run_tasks
+from study.engine import in_processes, run_tasks
 from study.tasks import Task
 
 
@@ -30,5 +30,37 @@ def slow(task):
     return square(task)
 
 
+def noted(task):
+    """Write down that the task is begun, on which node; take a while."""
+    import ray
+
+    node = ray.get_runtime_context().get_node_id()
+    with Path(task.setting["begun"]).open("a", encoding="utf-8") as file:
+        file.write(f"{node}\n")  # one write of a short line
+    return {**slow(task), "node": node}
+
+
+def read_file(task):
+    """Return what is in the file that the setting names, and that file's path here."""
+    path = task.setting["judged"]
+    return {"text": Path(path).read_text(encoding="utf-8"), "path": path, "process": os.getpid()}
+
+
+def look_at_catalogue(task):
+    """Return the number of tracks, and who found them in which object."""
+    from music_env.tables import load_catalogue
+
+    catalogue = load_catalogue(task.setting["catalogue"])
+    same = load_catalogue(task.setting["catalogue"]) is catalogue
+    return {"tracks": catalogue.n_tracks, "object": [os.getpid(), id(catalogue)], "same": same}
+
+
 if __name__ == "__main__":
-    run_tasks(toy_tasks(12), Path(sys.argv[1]), slow, workers=2, progress_bar=False)
+    folder, *address = sys.argv[1:]
+    if address:
+        from cluster.study import on_ray
+
+        engine = on_ray(*address)
+    else:
+        engine = in_processes(2)
+    run_tasks(toy_tasks(12), Path(folder), slow, engine, progress_bar=False)

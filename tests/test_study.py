@@ -16,7 +16,7 @@ from music_env.metrics import decision_figures
 from study import control, musicrec, suites
 from study.__main__ import main
 from study.checks import EpisodeWatch, RegretWatch, check_grid, greedy_returns
-from study.engine import run_tasks
+from study.engine import in_processes, run_tasks
 from study.learners import (
     BASELINES,
     LEARNERS,
@@ -231,7 +231,7 @@ def test_a_run_depends_on_its_task_alone(tmp_path):
         if names.get(task.learner, 0) > task.seed and "ILLENIUM" in task.case
     ]
     tasks += tasks_of("control", seeds=1, budget=300)[:2]
-    outcome = run_tasks(tasks[::-1], tmp_path, run_task, workers=2, progress_bar=False)
+    outcome = run_tasks(tasks[::-1], tmp_path, run_task, in_processes(2), progress_bar=False)
     assert outcome.failed == []
     rows = {key_of(row): row for path in tmp_path.iterdir() for row in read_rows(path)}
     for task in tasks:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from study_runs import bad, slow, square, toy_tasks
 
-from study.engine import pending, run_tasks
+from study.engine import in_processes, pending, run_tasks
 from study.table import TableError, appending, read_rows
 from study.tasks import Task, key_of
 
@@ -86,27 +86,29 @@ def test_each_task_is_run_once_whatever_the_number_of_workers(tmp_path):
     found = []
     for workers, order in ((1, tasks), (2, tasks[::-1])):
         folder = tmp_path / str(workers)
-        outcome = run_tasks(order, folder, square, workers=workers, progress_bar=False)
+        outcome = run_tasks(order, folder, square, in_processes(workers), progress_bar=False)
         assert (outcome.before, outcome.done, len(outcome.failed)) == (0, 9, 0)
         path = folder / "toy.jsonl"
         assert len(path.read_text(encoding="utf-8").splitlines()) == 9
         found.append(values(folder))
         assert os.getpid() not in {one["process"] for one in read_rows(path)}
     assert found[0] == found[1]
-    again = run_tasks(tasks, folder, bad, workers=1, progress_bar=False)  # nothing is left to fail
+    again = run_tasks(
+        tasks, folder, bad, in_processes(1), progress_bar=False
+    )  # nothing is left to fail
     assert (again.before, again.done, len(again.failed)) == (9, 0, 0)
 
 
 def test_a_failing_and_a_dying_task_do_not_stop_the_others(tmp_path, capfd):
     tasks = toy_tasks(9)
-    outcome = run_tasks(tasks, tmp_path, bad, workers=2, progress_bar=False)
+    outcome = run_tasks(tasks, tmp_path, bad, in_processes(2), progress_bar=False)
     assert outcome.done == 7
     errors = {task.learner: error for task, error in outcome.failed}
     assert errors["learner 1"] == "ValueError: no such listener"
     assert "its process died" in errors["learner 2"]
     assert "Traceback" in capfd.readouterr().err
     assert [task.key for task in pending(tasks, tmp_path)] == [tasks[1].key, tasks[2].key]
-    again = run_tasks(tasks, tmp_path, square, workers=1, progress_bar=False)
+    again = run_tasks(tasks, tmp_path, square, in_processes(1), progress_bar=False)
     assert (again.before, again.done, len(again.failed)) == (7, 2, 0)
     assert set(values(tmp_path).values()) == {1, 4, 9}
 
@@ -133,7 +135,7 @@ def test_after_a_kill_it_goes_on(tmp_path):
         time.sleep(0.05)
     with path.open("ab") as file:  # as if it had been killed in the middle of a line
         file.write(b'{"suite":"toy","learn')
-    outcome = run_tasks(tasks, tmp_path, slow, workers=2, progress_bar=False)
+    outcome = run_tasks(tasks, tmp_path, slow, in_processes(2), progress_bar=False)
     assert (outcome.before, outcome.done) == (done, 12 - done)
     keys = [key_of(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
     assert sorted(keys) == sorted(task.key for task in tasks)
@@ -141,7 +143,7 @@ def test_after_a_kill_it_goes_on(tmp_path):
 
 def test_suites_have_tables_of_their_own(tmp_path):
     tasks = [*toy_tasks(2), Task("other", "a", "case", 0, 10)]
-    assert run_tasks(tasks, tmp_path, square, workers=1, progress_bar=False).done == 3
+    assert run_tasks(tasks, tmp_path, square, in_processes(1), progress_bar=False).done == 3
     assert len(read_rows(tmp_path / "toy.jsonl")) == 2
     assert len(read_rows(tmp_path / "other.jsonl")) == 1
     assert pending(tasks, tmp_path) == []

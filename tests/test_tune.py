@@ -14,6 +14,7 @@ from conftest import six_frame
 
 import tune
 from agents.training import DuelingDQNSettings, QLearningSettings
+from study import search
 
 TINY = ["--agent", "q-learning", "--listeners", "1", "--budget", "128"]
 
@@ -29,8 +30,8 @@ def run(monkeypatch, *arguments):
 
 
 def test_checks_are_spaced_geometrically_up_to_the_budget():
-    assert tune.checks_up_to(256) == [64, 91, 128, 181, 256]
-    assert tune.checks_up_to(300) == [64, 91, 128, 181, 300]
+    assert search.checks_up_to(256) == [64, 91, 128, 181, 256]
+    assert search.checks_up_to(300) == [64, 91, 128, 181, 300]
 
 
 def test_what_is_minimised_is_the_mean_log_of_the_greedy_regret(monkeypatch, tmp_path):
@@ -54,10 +55,10 @@ def test_what_is_minimised_is_the_mean_log_of_the_greedy_regret(monkeypatch, tmp
         made.append(learner)
         return learner
 
-    make_learner = tune.make_learner
-    monkeypatch.setattr(tune, "make_learner", learner_that_never_likes)
+    make_learner = search.make_learner
+    monkeypatch.setattr(search, "make_learner", learner_that_never_likes)
     # Scores 3 1 -1 -1 -3 1 (conftest): the oracle earns 10, always dislike 0: regret 1, log10 0.
-    assert tune.log_regret(settings, listener, [2, 4, 8], seed=0) == pytest.approx(0.0)
+    assert search.log_regret(settings, listener, [2, 4, 8], seed=0) == pytest.approx(0.0)
     assert made[0].num_timesteps == 8, "training goes on after the last check"
 
     def learner_that_knows(given, env, *, seed):
@@ -67,8 +68,10 @@ def test_what_is_minimised_is_the_mean_log_of_the_greedy_regret(monkeypatch, tmp
         learner.q_table[states, 1] = 1.0 + tables.scores.total
         return learner
 
-    monkeypatch.setattr(tune, "make_learner", learner_that_knows)
-    assert tune.log_regret(settings, listener, [2], seed=0) == pytest.approx(np.log10(tune.FLOOR))
+    monkeypatch.setattr(search, "make_learner", learner_that_knows)
+    assert search.log_regret(settings, listener, [2], seed=0) == pytest.approx(
+        np.log10(search.FLOOR)
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,8 +79,8 @@ def test_what_is_minimised_is_the_mean_log_of_the_greedy_regret(monkeypatch, tmp
     [("dueling-dqn", DuelingDQNSettings()), ("q-learning", QLearningSettings())],
 )
 def test_the_defaults_are_a_point_of_the_search_space(agent, settings):
-    trial = optuna.trial.FixedTrial(tune.defaults_as_point(agent))
-    found = tune.SPACES[agent](trial)
+    trial = optuna.trial.FixedTrial(search.defaults_as_point(agent))
+    found = search.SPACES[agent](trial)
     if isinstance(settings, QLearningSettings):
         assert found.final_learning_rate == pytest.approx(settings.final_learning_rate)
         found = replace(found, final_learning_rate=settings.final_learning_rate)
@@ -94,7 +97,7 @@ def test_a_study_goes_on_where_it_stopped_and_sums_up_its_trials(monkeypatch, tm
     assert summary["complete"] + summary["pruned"] == 3
     assert summary["first"] == first["first"]
     assert summary["first"]["trial"] == 0
-    assert summary["first"]["params"] == pytest.approx(tune.defaults_as_point("q-learning"))
+    assert summary["first"]["params"] == pytest.approx(search.defaults_as_point("q-learning"))
     values = [row["log10_regret"] for row in summary["best"]]
     assert values == sorted(values) and len({row["trial"] for row in summary["best"]}) == 3
     assert summary["settings"]["learning_rate"] == summary["best"][0]["params"]["learning_rate"]
@@ -127,7 +130,9 @@ def test_errors_say_what_was_wrong(monkeypatch, tmp_path, capsys, arguments, mes
 
 def test_the_same_seed_gives_the_same_value():
     listener = tune.draw(tune.Arguments(agent="dueling-dqn", listeners=1))[0]
-    values = [tune.log_regret(DuelingDQNSettings(), listener, [64, 96], seed=s) for s in (0, 0, 1)]
+    values = [
+        search.log_regret(DuelingDQNSettings(), listener, [64, 96], seed=s) for s in (0, 0, 1)
+    ]
     assert values[0] == values[1] != values[2]
 
 
@@ -145,12 +150,12 @@ def test_the_summary_ranks_complete_trials_by_value():
     study = optuna.create_study()
     study.set_user_attr("question", {"listeners": [], "budget": 128, "seed": 0})
     for value in (-1.0, -3.0, -2.0):
-        study.enqueue_trial(tune.defaults_as_point("q-learning"))
+        study.enqueue_trial(search.defaults_as_point("q-learning"))
         trial = study.ask()
-        settings = tune.q_learning_space(trial)
+        settings = search.q_learning_space(trial)
         study.tell(trial, value)
     trial = study.ask()
-    tune.q_learning_space(trial)
+    search.q_learning_space(trial)
     study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     content = tune.summary(study, "q-learning")
     assert [row["log10_regret"] for row in content["best"]] == [-3.0, -2.0, -1.0]
