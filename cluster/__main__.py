@@ -41,8 +41,8 @@ class Recommend:
     """Folder of the recommendations: a new one, or one in which the same was begun."""
     k: int = 20
     """Tracks for each listener."""
-    candidates: int | None = None
-    """How many tracks that meet the same terms are ranked (twice k at least); four times k if not given."""  # noqa: E501
+    candidates: int | Literal["all"] | None = None
+    """How many tracks that meet the same terms are ranked (twice k at least); four times k if not given. With all, tracks of equal score are the very ones that ranking every track puts first, for many times the work."""  # noqa: E501
     engine: Literal["local", "ray"] = "local"
     """This process alone, or a Ray cluster."""
     address: str | None = None
@@ -60,7 +60,7 @@ def recommend(arguments: Recommend) -> int:
     if arguments.address is not None and arguments.engine != "ray":
         return _refused(f"--address {arguments.address} is of a Ray cluster: add --engine ray")
     from agents.runs import RunError, load_run
-    from cluster.batch import Batch, OnRay, locally
+    from cluster.batch import Batch, locally, on_ray
     from cluster.batch import recommend as recommend_all
     from cluster.connection import ClusterError
     from cluster.errors import BatchError
@@ -71,13 +71,13 @@ def recommend(arguments: Recommend) -> int:
             listeners=arguments.listeners,
             out=arguments.out,
             k=arguments.k,
-            breadth=arguments.candidates,
+            candidates=arguments.candidates,
             block_rows=arguments.block_rows,
         )
         outcome = recommend_all(
             load_run(arguments.run, catalogue=arguments.catalogue),
             batch,
-            OnRay(arguments.address) if arguments.engine == "ray" else locally,
+            on_ray(arguments.address) if arguments.engine == "ray" else locally,
             bar=arguments.progress_bar,
         )
     except (BatchError, RunError, CatalogueError, ClusterError) as error:

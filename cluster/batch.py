@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,7 +55,7 @@ class Batch:
         out: where the recommendations go, see `cluster.blocks`; a new folder, or one in which the
             same batch was begun.
         k: tracks for each listener; all where the catalogue has fewer.
-        breadth: candidates of each kind, see `cluster.candidates`; None: `MARGIN` times k.
+        candidates: of each kind, see `cluster.candidates`; None: `MARGIN` times k; "all": all.
         block_rows: listeners in a block.
 
     Raises:
@@ -65,7 +65,7 @@ class Batch:
     listeners: Path
     out: Path
     k: int = 20
-    breadth: int | None = None
+    candidates: int | Literal["all"] | None = None
     block_rows: int = BLOCK_ROWS
 
     def __post_init__(self) -> None:
@@ -73,17 +73,17 @@ class Batch:
             raise BatchError(
                 f"k and block_rows must be at least 1, got {self.k} and {self.block_rows}"
             )
-        if self.n_candidates < 2 * self.k:
+        if self.breadth < 2 * self.k:
             raise BatchError(
                 f"with fewer than {2 * self.k} candidates of each kind the first {self.k} may be "
-                f"others than those of all tracks, got {self.n_candidates}: name more, or leave it "
+                f"others than those of all tracks, got {self.breadth}: name more, or leave it "
                 "out"
             )
 
     @property
-    def n_candidates(self) -> int:
-        """Candidates of each kind."""
-        return MARGIN * self.k if self.breadth is None else self.breadth
+    def breadth(self) -> int:
+        """So many candidates of a kind are enough."""
+        return self.candidates if isinstance(self.candidates, int) else MARGIN * self.k
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,7 @@ class BlockWork:
         repeated: rows whose id stands in an earlier row.
         k: tracks for each listener.
         breadth: candidates of each kind.
+        whole: take all of each kind.
     """
 
     network: nn.Module
@@ -152,6 +153,18 @@ class BlockWork:
     repeated: Repeated
     k: int
     breadth: int
+    whole: bool
+
+    def ranker(self) -> Ranker:
+        """Return what ranks tracks for the listeners."""
+        return Ranker(
+            self.network,
+            self.catalogue,
+            self.encoding,
+            k=self.k,
+            breadth=self.breadth,
+            whole=self.whole,
+        )
 
 
 class BlockRanker:
@@ -163,9 +176,7 @@ class BlockRanker:
 
     def __init__(self, work: BlockWork) -> None:
         self.work = work
-        self.ranker = Ranker(
-            work.network, work.catalogue, work.encoding, k=work.k, breadth=work.breadth
-        )
+        self.ranker = work.ranker()
         self.track_ids = pa.array(work.catalogue.track_id, pa.string())
 
     def do(self, number: int) -> Done:
@@ -231,7 +242,7 @@ def recommend(run: Run, batch: Batch, doing: Doing | None = None, *, bar: bool =
     Args:
         run: of ``train.py --listener any``.
         batch: what is to be done.
-        doing: `locally` (default) or an `OnRay`.
+        doing: `locally` (default), or that of `on_ray`.
         bar: show a progress bar on standard error, where that is a terminal.
 
     Raises:
@@ -264,7 +275,8 @@ def recommend(run: Run, batch: Batch, doing: Doing | None = None, *, bar: bool =
                     output,
                     repeated_ids(listeners),
                     batch.k,
-                    batch.n_candidates,
+                    batch.breadth,
+                    batch.candidates == "all",
                 )
                 for ended in (doing or locally)(work, left):
                     done.append(ended)
@@ -302,24 +314,20 @@ def locally(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
         yield ranker.do(number)
 
 
-@dataclass(frozen=True)
-class OnRay:
-    """Do the blocks on a Ray cluster: a worker for each of its processors.
+def on_ray(address: str | None = None, num_cpus: int | None = None, **init: Any) -> Doing:
+    """Return the engine that does blocks on a Ray cluster: a worker for each of its processors.
 
-    Attributes:
+    Args:
         address: of a running cluster, see `cluster.connection.connected`; None: a local Ray.
         num_cpus: processors of that local Ray; None: all.
         init: further arguments of ``ray.init``.
     """
 
-    address: str | None = None
-    num_cpus: int | None = None
-    init: dict[str, Any] = field(default_factory=dict)
-
-    def __call__(self, work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
-        """Yield the blocks as they are done."""
-        with connected(self.address, self.num_cpus, **self.init):
+    def doing(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
+        with connected(address, num_cpus, **init):
             yield from _on_workers(work, numbers)
+
+    return doing
 
 
 def _on_workers(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
@@ -376,7 +384,7 @@ def _job(run: Run, batch: Batch, listeners: Input) -> dict[str, Any]:
         "catalogue": run.catalogue.checksum,
         "encoding": run.config["environment"]["encoding"],
         "k": batch.k,
-        "candidates": batch.n_candidates,
+        "candidates": "all" if batch.candidates == "all" else batch.breadth,
         "block_rows": batch.block_rows,
         "listeners": dict(listeners.files),
     }

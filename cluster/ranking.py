@@ -19,7 +19,7 @@ from music_env.pairs import PairEncoded, encode_pairs
 Integers = NDArray[np.int64]
 Values = NDArray[np.float32]
 
-ROWS = 4_096
+ROWS = 2_048
 """Observations in a forward pass: what the layers compute then stays in the processor's cache."""
 
 PAIRS = 2**17
@@ -50,16 +50,25 @@ class Ranker:
         encoding: of the pairs that the network was trained on.
         k: how many tracks to recommend; all where the catalogue has fewer.
         breadth: candidates of each kind, see `cluster.candidates`.
+        whole: take all of each kind.
     """
 
     def __init__(
-        self, network: nn.Module, catalogue: Catalogue, encoding: str, *, k: int, breadth: int
+        self,
+        network: nn.Module,
+        catalogue: Catalogue,
+        encoding: str,
+        *,
+        k: int,
+        breadth: int,
+        whole: bool = False,
     ) -> None:
         self.network = network.eval()
         self.encoded: PairEncoded = encode_pairs(catalogue, encoding)
         self.index = TermIndex(catalogue)
         self.k = min(k, catalogue.n_tracks)
         self.breadth = breadth
+        self.whole = whole
 
     def rank(self, listeners: Listeners) -> Ranked:
         """Return the first k candidates of each listener; of equal values the earlier track.
@@ -72,7 +81,7 @@ class Ranker:
         n_valued = 0
         for part in self.parts(different):
             some = different.take(part)
-            found = self.index.find(some, self.breadth)
+            found = self.index.find(some, self.breadth, whole=self.whole)
             valued = self.values(some, found)
             order = _first_of_each(found, valued, self.k)
             tracks[part], values[part] = found.tracks[order], valued[order]
@@ -93,7 +102,7 @@ class Ranker:
 
     def parts(self, listeners: Listeners) -> Iterator[slice]:
         """Yield slices of listeners whose candidates are at most `PAIRS`, or one listener."""
-        ends = np.cumsum(self.index.at_most(listeners, self.breadth))
+        ends = np.cumsum(self.index.at_most(listeners, self.breadth, whole=self.whole))
         first = 0
         while first < len(ends):
             before = ends[first - 1] if first else 0
