@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,8 +18,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
@@ -28,16 +25,12 @@ from tqdm import tqdm
 from agents.dueling_dqn import DuelingDQN
 from agents.run_lock import alone_in
 from agents.runs import ANY_LISTENER, MODEL, Run, RunError
-from cluster.blocks import Block, Counts, Input, Output
+from cluster.block_work import BlockRanker, BlockWork, Done
+from cluster.blocks import Counts, Input, Output
 from cluster.candidates import MARGIN
 from cluster.connection import connected
 from cluster.errors import BatchError
-from cluster.listener_rows import BAD_ROWS, LISTENER_ID, check_rows
-from cluster.ranking import Ranker
-from cluster.repeated_ids import Repeated, repeated_ids
-from music_env.catalogue import Catalogue
-
-Engine = Literal["local", "ray"]
+from cluster.repeated_ids import repeated_ids
 
 BLOCK_ROWS = 5_000
 """Listeners in a block: some seconds of work, which are lost when a worker dies."""
@@ -87,27 +80,6 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Done:
-    """A block that a worker has done.
-
-    Attributes:
-        number: of the block.
-        counts: what became of its rows.
-        started: when the worker began with it [s since 1970].
-        ended: when it was done.
-        cpu_seconds: the processor's time that it took.
-        peak_bytes: the most memory that the worker's process has used so far.
-    """
-
-    number: int
-    counts: Counts
-    started: float
-    ended: float
-    cpu_seconds: float
-    peak_bytes: int
-
-
-@dataclass(frozen=True)
 class Outcome:
     """What a call of `recommend` came to.
 
@@ -129,109 +101,6 @@ class Outcome:
         return sum((done.counts for done in self.done), Counts())
 
 
-@dataclass(frozen=True)
-class BlockWork:
-    """All that a worker needs; goes to each machine once, through the object store.
-
-    Attributes:
-        network: of the run's learner.
-        catalogue: what it was trained on.
-        encoding: of its observations.
-        listeners: where they are, in which blocks.
-        output: where the files go.
-        repeated: rows whose id stands in an earlier row.
-        k: tracks for each listener.
-        breadth: candidates of each kind.
-        whole: take all of each kind.
-    """
-
-    network: nn.Module
-    catalogue: Catalogue
-    encoding: str
-    listeners: Input
-    output: Output
-    repeated: Repeated
-    k: int
-    breadth: int
-    whole: bool
-
-    def ranker(self) -> Ranker:
-        """Return what ranks tracks for the listeners."""
-        return Ranker(
-            self.network,
-            self.catalogue,
-            self.encoding,
-            k=self.k,
-            breadth=self.breadth,
-            whole=self.whole,
-        )
-
-
-class BlockRanker:
-    """Does blocks, one after another, with one ranker.
-
-    Args:
-        work: what there is to do.
-    """
-
-    def __init__(self, work: BlockWork) -> None:
-        self.work = work
-        self.ranker = work.ranker()
-        self.track_ids = pa.array(work.catalogue.track_id, pa.string())
-
-    def do(self, number: int) -> Done:
-        """Do a block, unless it is done already; its files are there afterwards."""
-        block = self.work.listeners.blocks[number]
-        started, cpu = time.time(), time.process_time()
-        output = self.work.output
-        # Done already by a worker that died before it could say so?
-        counts = output.counts(block) if output.done(block) else self._do(block)
-        cpu_seconds = time.process_time() - cpu
-        return Done(number, counts, started, time.time(), cpu_seconds, _peak_bytes())
-
-    def _do(self, block: Block) -> Counts:
-        work = self.work
-        table = work.listeners.read(block)
-        rows = check_rows(table, work.catalogue, work.repeated.get(block.number, {}))
-        ranked = self.ranker.rank(rows.listeners)
-        ids = table[LISTENER_ID].combine_chunks()
-        counts = Counts(len(rows.good), len(rows.bad), ranked.n_valued)
-        best = self._best(ids.take(pa.array(rows.good)), ranked.tracks, ranked.values)
-        work.output.write(block, best, _bad(block, ids, rows.bad), counts)
-        return counts
-
-    def _best(
-        self, ids: pa.Array, tracks: NDArray[np.int64], values: NDArray[np.float32]
-    ) -> pa.Table:
-        """Return a row for each listener and place."""
-        n_listeners, k = tracks.shape
-        owner = np.repeat(np.arange(n_listeners), k)
-        rank = np.tile(np.arange(1, k + 1, dtype=np.int32), n_listeners)
-        return pa.table(
-            {
-                LISTENER_ID: ids.take(pa.array(owner)),
-                "rank": rank,
-                "track_id": self.track_ids.take(pa.array(tracks.reshape(-1))),
-                "value": values.reshape(-1),
-            }
-        )
-
-
-def _bad(block: Block, ids: pa.Array, bad: dict[int, str]) -> pa.Table:
-    names = [ids[row].as_py() for row in bad]
-    return pa.table(
-        {
-            "file": [block.file] * len(bad),
-            "row": [block.first_row + row + 1 for row in bad],
-            LISTENER_ID: [None if name is None else str(name) for name in names],
-            "reason": list(bad.values()),
-        },
-        schema=BAD_ROWS,
-    )
-
-
-# --- The whole ------------------------------------------------------------------------------------
-
 Doing = Callable[[BlockWork, Sequence[int]], Iterator[Done]]
 """An engine: does the blocks of these numbers, and yields each when it is done."""
 
@@ -251,8 +120,9 @@ def recommend(run: Run, batch: Batch, doing: Doing | None = None, *, bar: bool =
     """
     began = time.monotonic()
     network = usable_network(run)
-    listeners = Input.of(batch.listeners, batch.block_rows)
-    output = Output(batch.out)
+    # Absolute, as a worker may have been started somewhere else.
+    listeners = Input.of(batch.listeners.absolute(), batch.block_rows)
+    output = Output(batch.out.absolute())
     batch.out.mkdir(parents=True, exist_ok=True)
     with _alone_in(batch.out):
         output.begin(_job(run, batch, listeners))
@@ -356,9 +226,15 @@ def _on_workers(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
             yield Done(**{**values, "counts": Counts(**values["counts"])})
     except ray.exceptions.RayTaskError as error:
         raise BatchError(
-            f"a block could not be done: {error.cause}. Mend that and start again: what is done "
-            "is not done again"
+            f"a block could not be done: {_innermost(error)}. Mend that and start again: what is "
+            "done is not done again"
         ) from error
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return what an error was raised for in the first place, on whatever machine that was."""
+    inner = getattr(error, "cause", None) or error.__cause__
+    return error if inner is None or inner is error else _innermost(inner)
 
 
 class _RayBlockRanker:
@@ -401,13 +277,3 @@ def _alone_in(folder: Path) -> Iterator[None]:
                 "it, or choose another folder"
             ) from None
         yield
-
-
-def _peak_bytes() -> int:
-    """Return the most memory that this process has used; 0 where that is not known."""
-    if sys.platform == "win32":
-        return 0
-    import resource  # which Windows does not have
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
