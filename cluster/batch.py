@@ -205,6 +205,8 @@ def _on_workers(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
     from ray.data import ActorPoolStrategy, DataContext
 
     logging.getLogger("ray.data").setLevel(logging.WARNING)
+    # Which warns that the bars below are off; there is one of ours.
+    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False

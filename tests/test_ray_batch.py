@@ -28,6 +28,9 @@ from cluster.blocks import Counts
 from cluster.connection import connected
 from cluster.errors import BatchError
 
+# Ray Data's own settings warn of themselves when they are made.
+pytestmark = pytest.mark.filterwarnings("ignore:`.*` is deprecated::ray.data.context")
+
 N_LISTENERS, BLOCK_ROWS = 1_200, 50
 N_BLOCKS = N_LISTENERS // BLOCK_ROWS
 
