@@ -86,7 +86,8 @@ class Input:
                 f"{folder} holds no *.parquet file: name the folder of listeners, Parquet files "
                 f"with the columns {', '.join(COLUMNS)}"
             )
-        files, blocks = {}, []
+        files: dict[str, str] = {}
+        blocks: list[Block] = []
         id_types: dict[str, pa.DataType] = {}
         for path in paths:
             name = path.relative_to(folder).as_posix()

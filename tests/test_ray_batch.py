@@ -31,7 +31,7 @@ from cluster.errors import BatchError
 # Ray Data's own settings warn of themselves when they are made.
 pytestmark = pytest.mark.filterwarnings("ignore:`.*` is deprecated::ray.data.context")
 
-N_LISTENERS, BLOCK_ROWS = 1_200, 50
+N_LISTENERS, BLOCK_ROWS = 600, 25
 N_BLOCKS = N_LISTENERS // BLOCK_ROWS
 
 
