@@ -189,7 +189,8 @@ def recommended(run: Run, out: Path, ids: Sequence[str], k: int) -> NDArray[np.i
     number = {name: i for i, name in enumerate(run.catalogue.track_id.tolist())}
     table = pq.read_table(out / "recommendations", filters=[(LISTENER_ID, "in", list(ids))])
     rows = table.to_pandas().set_index([LISTENER_ID, "rank"])["track_id"].map(number)
-    return rows.unstack("rank").loc[list(ids)].to_numpy(dtype=np.int64)[:, :k]
+    tracks: NDArray[np.int64] = rows.unstack("rank").loc[list(ids)].to_numpy(dtype=np.int64)
+    return tracks[:, :k]
 
 
 def main() -> int:

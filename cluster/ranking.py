@@ -139,7 +139,8 @@ def _different(listeners: Listeners) -> tuple[Listeners, NDArray[np.intp]]:
 def _first_of_each(found: Candidates, values: Values, k: int) -> NDArray[np.intp]:
     """Return (n_listeners, k) places of the greatest values of each listener, greatest first."""
     order = np.lexsort((-values, found.owner))  # stable: of equal values the earlier track
-    return order[found.start[:-1, None] + np.arange(k)]
+    first: NDArray[np.intp] = order[found.start[:-1, None] + np.arange(k)]
+    return first
 
 
 @dataclass(frozen=True)
