@@ -49,7 +49,7 @@ class FirstPage:
     files: int
 
 
-def first_page(server: ServerProcess, *, patience: float = 60.0) -> FirstPage:
+def first_page(server: ServerProcess, *, patience: float = 600.0) -> FirstPage:
     """Start a server, and return what the first page took.
 
     Args:
