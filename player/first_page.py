@@ -49,7 +49,7 @@ class FirstPage:
     files: int
 
 
-def first_page(server: ServerProcess, *, patience: float = 60.0) -> FirstPage:
+def first_page(server: ServerProcess, *, patience: float = 600.0) -> FirstPage:
     """Start a server, and return what the first page took.
 
     Args:
@@ -103,8 +103,11 @@ def main() -> int:
     for _ in range(arguments.starts):
         with tempfile.TemporaryDirectory() as folder:
             command = player_command("--data", folder, *given)
-            with ServerProcess(command, free_port(), Path(folder) / "log") as server:
+            server = ServerProcess(command, free_port(), Path(folder) / "log")
+            try:
                 found.append(first_page(server))
+            finally:
+                server.stop()
     seconds = [one.seconds for one in found]
     print(
         f"command to first page ({found[0].files} files), {len(found)} starts: median "

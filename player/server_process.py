@@ -53,7 +53,13 @@ class ServerProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, without waiting until it answers."""
+        """Start it, without waiting until it answers.
+
+        Raises:
+            RuntimeError: it runs already.
+        """
+        if self._process is not None:
+            raise RuntimeError(f"the server runs already, as process {self._process.pid}")
         here = str(RECOMMEND.parent)
         path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
         self.log.parent.mkdir(parents=True, exist_ok=True)

@@ -39,6 +39,8 @@ def test_a_page_that_does_not_come_is_an_error(tmp_path: Path) -> None:
     try:
         with pytest.raises(TimeoutError, match="/ has not come"):
             first_page(server, patience=0.2)
+        with pytest.raises(RuntimeError, match="runs already, as process"):
+            server.start()
     finally:
         server.kill()
 
