@@ -222,21 +222,14 @@ def _on_workers(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
         compute=ActorPoolStrategy(min_size=1, max_size=n_workers, initial_size=n_workers),
         num_cpus=1,
     )
-    try:
-        for row in done.iter_rows():
-            values = json.loads(row["done"])
-            yield Done(**{**values, "counts": Counts(**values["counts"])})
-    except ray.exceptions.RayTaskError as error:
-        raise BatchError(
-            f"a block could not be done: {_innermost(error)}. Mend that and start again: what is "
-            "done is not done again"
-        ) from error
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """Return what an error was raised for in the first place, on whatever machine that was."""
-    inner = getattr(error, "cause", None) or error.__cause__
-    return error if inner is None or inner is error else _innermost(inner)
+    for row in done.iter_rows():
+        if row["failed"]:
+            raise BatchError(
+                f"a block could not be done: {row['failed']}. Mend that and start again: what is "
+                "done is not done again"
+            )
+        values = json.loads(row["done"])
+        yield Done(**{**values, "counts": Counts(**values["counts"])})
 
 
 class _RayBlockRanker:
@@ -248,8 +241,13 @@ class _RayBlockRanker:
         self.ranker = BlockRanker(ray.get(work) if isinstance(work, ray.ObjectRef) else work)
 
     def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, list[str]]:
-        done = [self.ranker.do(int(number)) for number in batch["number"]]
-        return {"done": [json.dumps(asdict(block)) for block in done]}
+        (number,) = batch["number"]
+        try:
+            done = self.ranker.do(int(number))
+        except Exception as error:  # as text: what Ray raises for it does not say what it was
+            reason = str(error) if isinstance(error, BatchError) else repr(error)
+            return {"done": [""], "failed": [reason]}
+        return {"done": [json.dumps(asdict(done))], "failed": [""]}
 
 
 def _job(run: Run, batch: Batch, listeners: Input) -> dict[str, Any]:

@@ -121,7 +121,10 @@ def test_a_node_is_killed_in_the_middle(
 
     outcome = recommend(run, replace(done_here, out=tmp_path / "out"), killing, bar=False)
     assert killed, "the node took no part"
-    assert len([node for node in ray.nodes() if node["Alive"]]) == 2
+    deadline = time.monotonic() + 60.0  # the head notices some seconds later
+    while len([node for node in ray.nodes() if node["Alive"]]) > 2:
+        assert time.monotonic() < deadline, "the node lives"
+        time.sleep(0.1)
     assert sorted(done.number for done in outcome.done) == list(range(N_BLOCKS))
     assert outcome.total == Counts(N_LISTENERS - 1, 1, outcome.total.valued)
     assert_the_same(done_here, tmp_path / "out")
