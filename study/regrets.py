@@ -84,8 +84,16 @@ class Regrets:
         """Return the median time over all runs."""
         return self.how.of(statistics.median, self.times(learner, regret, unit))
 
-    def reached(self, learner: str, regret: float, within: float = np.inf) -> tuple[int, int]:
-        """Return how many runs got to a regret (within so many tracks), and how many there are."""
+    def reached(self, learner: str, regret: float, within: float | None = None) -> tuple[int, int]:
+        """Return how many runs got to a regret, and how many there are.
+
+        Args:
+            learner: its name.
+            regret: relative.
+            within: so many judged tracks, by default its budget: the last check may be later, as
+                it is made when all sessions have taken a step.
+        """
+        within = self.budgets[learner] if within is None else within
         pooled = np.concatenate(list(self.times(learner, regret).values()))
         return int((np.isfinite(pooled) & (pooled <= within)).sum()), len(pooled)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bench.report import markdown_table
 from study import statistics
+from study.control import PRIORITIZED_RATE
 from study.intervals import Statistics
 from study.learners import SAME_AT_DISCOUNT_0, in_order
 from study.metrics import REGRETS
@@ -80,7 +81,12 @@ def control_ablation_section(rows: Sequence[Row], how: Statistics) -> list[str]:
         *markdown_table((*headings, "processor time [s]"), table),
         "",
     ]
-    lines += stopped_short(done)
+    lines += [
+        f"With priorities the step size is {PRIORITIZED_RATE} of that without, so *prioritized* "
+        "and *all* differ from *none* in that as well; it falls in none of them.",
+        "",
+        *stopped_short(done),
+    ]
     if {"none", "dueling"} <= set(names):
         for measure, function in MEASURES.items():
             with_it, without = (of_learner(done, who, function) for who in ("dueling", "none"))
