@@ -10,8 +10,11 @@ if TYPE_CHECKING:  # it loads pandas, which no first page needs
     from music_env.listener import Preference
 
 MAX_TEXT = 200
+"""Characters of a search."""
+MAX_NAME = 4_000
+"""Characters of an artist or genre: what a catalogue offers can be chosen, if a body holds it."""
 
-Name = Annotated[str, Field(min_length=1, max_length=MAX_TEXT, strict=True)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME, strict=True)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
 PressId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$", strict=True)]
 

@@ -22,14 +22,27 @@ COLUMNS = (
     "link",
 )
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "\uff1d",
+    "\uff0b",
+    "\uff0d",
+    "\uff20",
+)  # and in full width
 
 
 def as_csv(catalogue: Catalogue, presses: Sequence[dict[str, Any]]) -> str:
     """Return liked tracks as CSV (RFC 4180, UTF-8 with a mark for spreadsheets).
 
     A cell that begins like a formula gets an apostrophe in front of it, so that no spreadsheet
-    calculates what a catalogue calls a title (OWASP, "CSV Injection").
+    calculates what a catalogue calls a title (OWASP, "CSV Injection"); every cell is quoted, so
+    that none begins at a semicolon where these separate cells.
 
     Args:
         catalogue: the tracks.
@@ -37,7 +50,7 @@ def as_csv(catalogue: Catalogue, presses: Sequence[dict[str, Any]]) -> str:
     """
     file = io.StringIO()
     file.write("\ufeff")
-    writer = csv.writer(file)
+    writer = csv.writer(file, quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
     for press in presses:
         track = press["track"]

@@ -94,12 +94,23 @@ def patience() -> Iterator[None]:
     expect.set_options(timeout=5_000)
 
 
+def test_enter_that_is_held_judges_once(visit: Callable[..., Visit]) -> None:
+    page = visit().page
+    page.get_by_role("button", name="Like", exact=True).focus()
+    for _ in range(5):  # all but the first are repetitions
+        page.keyboard.down("Enter")
+        page.wait_for_timeout(200)
+    page.keyboard.up("Enter")
+    has_pressed(page, 1)
+
+
 # --- The whole of it ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
 @pytest.mark.parametrize("learner", LEARNERS)
-def test_by_mouse(visit: Callable[..., Visit], learner: str) -> None:
-    one = visit()
+def test_by_mouse(visit: Callable[..., Visit], learner: str, viewport: dict[str, int]) -> None:
+    one = visit(viewport=viewport)
     page = one.page
     page.locator("label", has_text=LEARNERS[learner]).click()
     expect(page.get_by_role("radio", name=LEARNERS[learner])).to_be_checked()
@@ -168,9 +179,12 @@ def test_by_mouse(visit: Callable[..., Visit], learner: str) -> None:
     one.check()
 
 
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
 @pytest.mark.parametrize("learner", LEARNERS)
-def test_by_keyboard_alone(visit: Callable[..., Visit], learner: str) -> None:
-    one = visit()
+def test_by_keyboard_alone(
+    visit: Callable[..., Visit], learner: str, viewport: dict[str, int]
+) -> None:
+    one = visit(viewport=viewport)
     page, key = one.page, one.page.keyboard.press
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the track")).to_be_focused()

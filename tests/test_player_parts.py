@@ -331,7 +331,7 @@ def test_a_clip_blends_what_was_liked(drawn: Catalogue) -> None:
     assert made_for(drawn, [], 1, np.ones(300, dtype=np.bool_), seed=1).features.genres
 
 
-@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@x", "\tx", "\rx"])
+@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@x", "\tx", "\rx", "\uff1d1"])
 def test_cells_that_begin_like_formulas(cell: str) -> None:
     assert harmless(cell) == f"'{cell}"
     assert harmless(f"a{cell}") == f"a{cell}"

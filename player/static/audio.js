@@ -57,6 +57,7 @@ export function setUp({ source, failed }) {
     seekTo = null;
   });
   audio.addEventListener("error", () => {
+    if (!preview) return; // of a track that is gone
     if (!isMade) use(preview.made, true);
     else if (wantsSound) {
       wantsSound = false;

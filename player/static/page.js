@@ -218,6 +218,12 @@ function setUp() {
   settings.setUp({ change: changeSettings, reset });
   like.addEventListener("click", () => press(true));
   dislike.addEventListener("click", () => press(false));
+  for (const button of [like, dislike]) {
+    // Enter that is held would go on judging tracks that nobody has looked at.
+    button.addEventListener("keydown", (event) => {
+      if (event.repeat && event.key === "Enter") event.preventDefault();
+    });
+  }
   undo.addEventListener("click", takeBack);
   generate.addEventListener("click", compose);
   byId("learner").addEventListener("change", (event) =>
