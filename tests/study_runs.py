@@ -31,14 +31,22 @@ def slow(task):
 
 
 def noted(task):
-    """Write down that the task is begun, on which node; on the one that is held never end."""
+    """Write down that the task is begun, on which node; on the one that is held never end.
+
+    On the others it waits until that one has begun something, so that it surely takes part.
+    """
     import ray
 
     node = ray.get_runtime_context().get_node_id()
     with Path(task.setting["begun"]).open("a", encoding="utf-8") as file:
         file.write(f"{node}\n")  # one write of a short line
-    if node == task.setting["held"]:
+    held, deadline = task.setting["held"], time.monotonic() + 60.0
+    if node == held:
         time.sleep(600)  # it is killed long before
+    while held not in Path(task.setting["begun"]).read_text(encoding="utf-8"):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
     return {**slow(task), "node": node}
 
 
