@@ -135,13 +135,7 @@ def comparison(title: str, rows: Sequence[Mapping[str, Any]]) -> Figure:
     figure.suptitle(title, parse_math=False)  # names may hold dollar signs
     left, middle, right = figure.subplots(1, 3, sharey=True)
     places = np.arange(len(rows))[::-1]
-
-    def column(name: str) -> np.ndarray:
-        return np.array([row[name] for row in rows], dtype=float)
-
-    means = column("mean_return")
-    ends = np.stack([means - column("mean_return_low"), column("mean_return_high") - means])
-    left.barh(places, means, xerr=np.maximum(ends, 0), color=BLUE, ecolor=GREY, capsize=3)
+    _return_bars(left, places, rows)
     left.axvline(rows[0]["oracle_mean_return"], color=GREEN, ls="--", label="oracle")
     left.set_xlabel("mean return per session, 95 % interval")
     above: dict[str, Any] = {
@@ -152,14 +146,16 @@ def comparison(title: str, rows: Sequence[Mapping[str, Any]]) -> Figure:
     }
     left.legend(**above)
     half = 0.38
-    middle.barh(places + half / 2, column("decision_accuracy"), half, color=GREY, label="accuracy")
     middle.barh(
-        places - half / 2, column("balanced_accuracy"), half, color=ORANGE, label="balanced"
+        places + half / 2, _column(rows, "decision_accuracy"), half, color=GREY, label="accuracy"
+    )
+    middle.barh(
+        places - half / 2, _column(rows, "balanced_accuracy"), half, color=ORANGE, label="balanced"
     )
     middle.set_xlabel("share of decisions right")
     middle.set_xlim(0, 1)
     middle.legend(**above)
-    right.barh(places, column("ndcg_at_10"), color=GREEN)
+    right.barh(places, _column(rows, "ndcg_at_10"), color=GREEN)
     right.set_xlabel("nDCG@10")
     right.set_xlim(0, 1)
     left.set_yticks(places, [row["name"] for row in rows], parse_math=False)
@@ -167,6 +163,17 @@ def comparison(title: str, rows: Sequence[Mapping[str, Any]]) -> Figure:
         axes.grid(axis="x", alpha=0.3)
         axes.set_axisbelow(True)
     return figure
+
+
+def _column(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+    return np.array([row[name] for row in rows], dtype=float)
+
+
+def _return_bars(axes: Any, places: np.ndarray, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Draw each row's mean return with its interval."""
+    means, low, high = (_column(rows, f"mean_return{end}") for end in ("", "_low", "_high"))
+    ends = np.maximum(np.stack([means - low, high - means]), 0)
+    axes.barh(places, means, xerr=ends, color=BLUE, ecolor=GREY, capsize=3)
 
 
 def session_comparison(
@@ -184,13 +191,7 @@ def session_comparison(
     figure.suptitle(title, parse_math=False)  # names may hold dollar signs
     left, right = figure.subplots(1, 2, sharey=True)
     places = np.arange(len(rows))[::-1]
-
-    def column(name: str) -> np.ndarray:
-        return np.array([row[name] for row in rows], dtype=float)
-
-    means = column("mean_return")
-    ends = np.stack([means - column("mean_return_low"), column("mean_return_high") - means])
-    left.barh(places, means, xerr=np.maximum(ends, 0), color=BLUE, ecolor=GREY, capsize=3)
+    _return_bars(left, places, rows)
     left.axvline(upper_bound, color=GREEN, ls="--", label="upper bound on any policy")
     left.set_xlabel("mean return of a session, 95 % interval")
     half = 0.38
@@ -198,7 +199,9 @@ def session_comparison(
         (half / 2, "intra_list_diversity", "diversity", ORANGE),
         (-half / 2, "coverage", "coverage", GREY),
     ):
-        right.barh(places + offset, np.nan_to_num(column(name)), half, color=colour, label=label)
+        right.barh(
+            places + offset, np.nan_to_num(_column(rows, name)), half, color=colour, label=label
+        )
     right.set_xlabel("of what is played, 0 to 1")
     right.set_xlim(0, 1)
     left.set_yticks(places, [row["name"] for row in rows], parse_math=False)

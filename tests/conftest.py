@@ -42,6 +42,19 @@ def embedded() -> Catalogue:
     return Catalogue.default()
 
 
+def returns_of_stepping(run, seeds) -> list[float]:
+    """Play a session of each seed in the run's scalar environment, step by step."""
+    env, returns = run.make_env(), []
+    for seed in seeds:
+        observation, _ = env.reset(seed=seed)
+        done = False
+        while not done:
+            action, _ = run.predict(observation)
+            observation, _, done, _, info = env.step(int(action))
+        returns.append(info["episode_return"])
+    return returns
+
+
 def shared_file(name: str) -> Path:
     """Return a real data file that is not part of the project, or skip the test."""
     path = SHARED / name

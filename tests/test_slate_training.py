@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import torch as th
 import tyro
-from conftest import SIX_LISTENER
+from conftest import SIX_LISTENER, returns_of_stepping
 from rich.console import Console
 
 import agents
@@ -115,15 +115,7 @@ def test_a_run_says_what_it_earns_beside_planner_and_myopic_oracle(
 def test_metrics_are_those_of_stepping_through_the_sessions(run: Path) -> None:
     loaded = agents.load_run(run)
     assert type(loaded.learner.policy) is DuelingSlateDQNPolicy
-    env = loaded.make_env()
-    returns = []
-    for session in range(200):
-        observation, _ = env.reset(seed=EVALUATION_SEED + session)
-        done = False
-        while not done:
-            action, _ = loaded.predict(observation)
-            observation, _, done, _, info = env.step(int(action))
-        returns.append(info["episode_return"])
+    returns = returns_of_stepping(loaded, range(EVALUATION_SEED, EVALUATION_SEED + 200))
     metrics = json.loads((run / "metrics.json").read_text())
     assert np.mean(returns) == pytest.approx(metrics["mean_return"])
 
