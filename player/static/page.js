@@ -56,9 +56,7 @@ function show(next) {
 
 function showNearest() {
   byId("none-left").hidden = state.track !== null;
-  byId("nearest").replaceChildren(
-    ...preference.nearestButtons(state.nearest, (wish) => change("/api/preference", wish)),
-  );
+  byId("nearest").replaceChildren(...preference.nearestButtons(state.nearest));
   byId("none-left").querySelector("p").hidden = !state.nearest.length;
   setText(
     byId("none-left-title"),

@@ -75,7 +75,7 @@ export function settle() {
 }
 
 /** The nearest wishes that still have tracks, as buttons. */
-export function nearestButtons(nearest, change) {
+export function nearestButtons(nearest) {
   return nearest.map(({ preference, text, remaining }) => {
     const button = el(
       "button",
@@ -84,7 +84,7 @@ export function nearestButtons(nearest, change) {
       el("span", {}, text),
       el("span", {}, several(remaining, "track")),
     );
-    button.addEventListener("click", () => change(preference));
+    button.addEventListener("click", () => want(preference));
     return el("li", {}, button);
   });
 }
