@@ -193,7 +193,7 @@ def run_training(
     )
     seconds = time.perf_counter() - started
     interrupted = stop.interrupted and learner.num_timesteps < timesteps
-    figures = {
+    figures: dict[str, Any] = {
         "train_seconds": snapshots.seconds_before + seconds,
         "snapshot_seconds": snapshots.seconds_spent,
         "timesteps": learner.num_timesteps,

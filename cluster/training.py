@@ -194,7 +194,7 @@ def _train(
         stop(algorithm)
     learner.num_timesteps = progress.timesteps
     interrupted = interruption.wanted and progress.timesteps < settings.total_timesteps
-    figures = {
+    figures: dict[str, Any] = {
         "train_seconds": progress.seconds,
         "timesteps": progress.timesteps,
         "interrupted": interrupted,
