@@ -1,4 +1,4 @@
-"""What a run's folder holds besides the model: configuration, logs, figure; and clearing it."""
+"""A run's folder begun, ended and cleared: configuration, logs, model, figures."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from typing import Any, Literal
 from stable_baselines3.common.logger import Figure, HParam, Logger, TensorBoardOutputFormat
 
 from agents import plotting
+from agents.dueling_dqn import DuelingDQN
 from agents.judges import Judge
 from agents.progress import ProgressFile, read_progress
+from agents.q_learning import QLearning
 from agents.runs import (
     CONFIG,
     LEARNING_CURVE,
@@ -25,6 +27,7 @@ from agents.runs import (
     read_json,
     unfinished_json,
     versions,
+    write_json,
 )
 from agents.settings import RunSettings
 from agents.snapshots import remove_snapshot
@@ -127,7 +130,35 @@ def begin_logs(
     return logger
 
 
-def end_logs(settings: RunSettings, judge: Judge, logger: Logger, timesteps: int) -> None:
+def end_run(
+    settings: RunSettings,
+    learner: QLearning | DuelingDQN,
+    judge: Judge,
+    logger: Logger,
+    figures: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write what a run's folder holds once its training is over, and close what it held open.
+
+    Args:
+        settings: of the run.
+        learner: as it is now, which counts its ``num_timesteps``; its environment is closed.
+        judge: of the greedy policy.
+        logger: from `begin_logs`; it is closed.
+        figures: of the training, to stand beside those of the judge.
+
+    Returns:
+        The content of ``metrics.json``, which is written last: a run that has it has ended.
+    """
+    learner.save(settings.out / MODEL)
+    metrics = {**judge.metrics(learner), **figures}
+    _end_logs(settings, judge, logger, learner.num_timesteps)
+    assert learner.env is not None
+    learner.env.close()
+    write_json(settings.out / METRICS, metrics)
+    return metrics
+
+
+def _end_logs(settings: RunSettings, judge: Judge, logger: Logger, timesteps: int) -> None:
     """Draw the learning curve from what was logged, log it too, and close the logger."""
     out = settings.out
     figure = judge.learning_curve(f"{settings.agent}: {judge.title}", read_progress(out / PROGRESS))

@@ -17,14 +17,9 @@ from agents.judges import Judge, judge_of
 from agents.network_choice import policy_of
 from agents.q_learning import QLearning
 from agents.replay import PrioritizedReplayBuffer
-from agents.run_folder import AnySetup, begin_logs, end_logs, prepared_folder, run_config
+from agents.run_folder import AnySetup, begin_logs, end_run, prepared_folder, run_config
 from agents.run_lock import alone_in
-from agents.runs import (
-    CONFIG,
-    METRICS,
-    MODEL,
-    write_json,
-)
+from agents.runs import CONFIG, write_json
 from agents.settings import (
     Agent,
     AnyListenerSettings,
@@ -197,22 +192,17 @@ def run_training(
         reset_num_timesteps=mode == "begin",
     )
     seconds = time.perf_counter() - started
-    learner.save(out / MODEL)
-
-    metrics = {
-        **judge.metrics(learner),
+    interrupted = stop.interrupted and learner.num_timesteps < timesteps
+    figures: dict[str, Any] = {
         "train_seconds": snapshots.seconds_before + seconds,
         "snapshot_seconds": snapshots.seconds_spent,
         "timesteps": learner.num_timesteps,
-        "interrupted": stop.interrupted and learner.num_timesteps < timesteps,
+        "interrupted": interrupted,
     }
     if settings.agent == "q-learning" and isinstance(tables, Tables):
-        metrics.update(mixed_states(tables))
-    end_logs(settings, judge, logger, learner.num_timesteps)
-    assert learner.env is not None
-    learner.env.close()
-    write_json(out / METRICS, metrics)
-    if not metrics["interrupted"]:
+        figures.update(mixed_states(tables))
+    metrics = end_run(settings, learner, judge, logger, figures)
+    if not interrupted:
         remove_snapshot(out)
     return metrics
 

@@ -10,8 +10,9 @@ checks of the regret.
 from __future__ import annotations
 
 import statistics
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from agents.training import make_learner
 from agents.vec_env import GymVecEnv, make_native
 from bench.regret import CHECK_EVERY, REGRETS, Reached, RegretClock, relative_regret
 from bench.report import machine, markdown_table
-from cluster.connection import connected
+from cluster.connection import ClusterError, connected, require_ray
 from music_env.tables import Tables
 
 _TABLE = Path(__file__).with_name("rllib.md")
@@ -34,7 +35,7 @@ _TABLE = Path(__file__).with_name("rllib.md")
 class Arguments:
     """Compare the local engine with RLlib's DQN, and write a table."""
 
-    seeds: int = 3
+    seeds: int = 10
     """Runs of each."""
     env_runners: tuple[int, ...] = (0, 1, 2)
     """Of RLlib: processes that step the environments; 0: the one that learns does."""
@@ -87,28 +88,71 @@ def rllib(seed: int, timesteps: int | None, *, env_runners: int) -> Reached:
 
 
 def row(name: str, runs: Sequence[Reached]) -> list[str]:
-    """Return a row of the table: medians, and all runs."""
+    """Return a row of the table: medians, ranges, and all runs."""
     cells = [name]
     for regret in REGRETS:
         arrived = [run for run in runs if regret in run.seconds]
         if len(arrived) < len(runs):
             cells += [f"{len(arrived)} of {len(runs)} runs arrived", ""]
             continue
-        cells.append(f"{statistics.median(run.tracks[regret] for run in runs):,.0f}")
-        cells.append(f"{statistics.median(run.seconds[regret] for run in runs):.1f} s")
+        tracks = sorted(run.tracks[regret] for run in runs)
+        seconds = sorted(run.seconds[regret] for run in runs)
+        median = statistics.median
+        cells.append(f"{median(tracks):,.0f} ({tracks[0]:,} to {tracks[-1]:,})")
+        cells.append(f"{median(seconds):.1f} s ({seconds[0]:.1f} to {seconds[-1]:.1f})")
     return [*cells, "<br>".join(map(str, runs))]
 
 
-def main(arguments: Arguments) -> None:
-    """Measure, print and write the table."""
+def compared(ours: Sequence[Reached], theirs: Mapping[str, Sequence[Reached]]) -> list[str]:
+    """Say how many runs of each of RLlib's came to the first of `REGRETS`, and after how much more.
+
+    Args:
+        ours: runs of the local engine.
+        theirs: name -> runs of RLlib.
+    """
+    regret = REGRETS[0]
+
+    def arrived(runs: Sequence[Reached]) -> bool:
+        return all(regret in run.seconds for run in runs)
+
+    lines = []
+    for name, runs in theirs.items():
+        count = sum(regret in run.seconds for run in runs)
+        line = f"{name}: {regret:.1%} in {'all' if count == len(runs) else f'{count} of'} "
+        line += f"{len(runs)} runs"
+        if arrived(ours) and arrived(runs):
+            tracks, seconds = (
+                statistics.median(run.spent(regret, unit) for run in runs)
+                / statistics.median(run.spent(regret, unit) for run in ours)
+                for unit in ("tracks", "s")
+            )
+            line += f", after {tracks:.1f} times the tracks and {seconds:.1f} times the seconds "
+            line += "of ours"
+        lines.append(f"{line}.")
+    return lines
+
+
+def main(arguments: Arguments) -> int:
+    """Measure, print and write the table; return the exit status."""
     th.set_num_threads(1)
+    if arguments.seeds < 1:
+        print(f"rllib: seeds must be at least 1, got {arguments.seeds}", file=sys.stderr)
+        return 2
+    try:
+        require_ray()  # before the minutes of what needs none
+    except ClusterError as error:
+        print(f"rllib: {error}", file=sys.stderr)
+        return 2
     seeds, timesteps = range(arguments.seeds), arguments.timesteps
-    rows = [row("ours, in one process", [local(seed, timesteps) for seed in seeds])]
+    ours = [local(seed, timesteps) for seed in seeds]
+    theirs: dict[str, list[Reached]] = {}
+    rows = [row("ours, in one process", ours)]
     print(rows[-1], flush=True)
     for env_runners in arguments.env_runners:
         with connected(None, env_runners + 1):
             runs = [rllib(seed, timesteps, env_runners=env_runners) for seed in seeds]
-        name = f"RLlib, {env_runners} environment runners" if env_runners else "RLlib, no runner"
+        name = f"RLlib, {env_runners or 'no'} environment runner{'s' * (env_runners > 1)}"
+        theirs[name] = runs
         rows.append(row(name, runs))
         print(rows[-1], flush=True)
     headings = ["learner"]
@@ -124,16 +168,21 @@ def main(arguments: Arguments) -> None:
         "# Our dueling DQN and RLlib's",
         "",
         f"`python -m bench.rllib`: MusicRec-v0, embedded catalogue, default listener; "
-        f"medians of {arguments.seeds} seeds; wall time, without starting Ray. The same networks; "
+        f"medians (and ranges) of {arguments.seeds} seeds; wall time, without starting Ray. The "
+        "same networks; "
         f"RLlib's settings differ in {', '.join(f'{n} {v}' for n, v in differs.items())}.",
         "",
         *markdown_table([*headings, "runs"], rows),
+        "",
+        *(f"- {line}" for line in compared(ours, theirs)),
         "",
         *markdown_table(("", ""), machine()),
         "",
     ]
     arguments.out.write_text("\n".join(lines), encoding="utf-8")
+    print(f"Written: {arguments.out}")
+    return 0
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    sys.exit(main(tyro.cli(Arguments, description=__doc__)))

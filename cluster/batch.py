@@ -211,6 +211,8 @@ def _on_workers(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     n_workers = max(1, min(len(numbers), int(ray.cluster_resources().get("CPU", 1))))
+    # A cluster may grow while it works, from no processor at all: Ray Data adds workers where there
+    # is room for them, and asks for machines. One that has lost some goes on with what is left.
     blocks = ray.data.from_items(
         [{"number": number} for number in numbers], override_num_blocks=len(numbers)
     )
@@ -218,8 +220,7 @@ def _on_workers(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
         _RayBlockRanker,
         fn_constructor_args=(ray.put(work),),
         batch_size=1,
-        # From one on: with a machine gone, the workers that are left are enough.
-        compute=ActorPoolStrategy(min_size=1, max_size=n_workers, initial_size=n_workers),
+        compute=ActorPoolStrategy(min_size=1, max_size=len(numbers), initial_size=n_workers),
         num_cpus=1,
     )
     for row in done.iter_rows():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -97,7 +98,7 @@ class BlockRanker:
         # Done already by a worker that died before it could say so?
         counts = output.counts(block) if output.done(block) else self._do(block)
         cpu_seconds = time.process_time() - cpu
-        return Done(number, counts, started, time.time(), cpu_seconds, _peak_bytes())
+        return Done(number, counts, started, time.time(), cpu_seconds, peak_bytes())
 
     def _do(self, block: Block) -> Counts:
         work = self.work
@@ -140,10 +141,15 @@ def _bad(block: Block, ids: pa.Array, bad: dict[int, str]) -> pa.Table:
     )
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """Return the most memory that this process has used; 0 where that is not known."""
     if sys.platform == "win32":
         return 0
+    try:  # not `getrusage` on Linux: it starts from what the process had that started this one
+        status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return 1024 * next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        pass
     import resource  # which Windows does not have
 
     unit = 1 if sys.platform == "darwin" else 1024

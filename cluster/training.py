@@ -25,10 +25,10 @@ from stable_baselines3.common.logger import Logger
 from agents.dueling_dqn import DuelingDQN
 from agents.judges import Judge, judge_of
 from agents.resume import check_unchanged, check_unfinished, settings_of
-from agents.run_folder import AnySetup, begin_logs, end_logs, prepared_folder, run_config
+from agents.run_folder import AnySetup, begin_logs, end_run, prepared_folder, run_config
 from agents.run_lock import alone_in
 from agents.run_logs import cut_logs
-from agents.runs import CONFIG, METRICS, MODEL, RunError, engine_of, read_config, write_json
+from agents.runs import CONFIG, MODEL, RunError, engine_of, read_config, write_json
 from agents.settings import DuelingDQNSettings, RunSettings, check_numbers
 from agents.training import untrained
 from cluster.checkpoints import newest_checkpoint, remove_checkpoints, save_checkpoint
@@ -167,7 +167,8 @@ def _cluster(address: str | None, env_runners: int) -> Iterator[None]:
         if there < env_runners:
             raise ClusterError(
                 f"{env_runners} environment runners need a processor each, but the cluster has "
-                f"{there}: ask for fewer (--env-runners), or add nodes"
+                f"{there}: ask for fewer (--env-runners), or add nodes (to a cluster that grows "
+                "with its work: min_workers in its configuration, as training does not wait)"
             )
         yield
 
@@ -181,7 +182,6 @@ def _train(
     mode: Literal["begin", "continue"],
 ) -> dict[str, Any]:
     """Train a run to its end, and write all of its folder but for the configuration."""
-    out, total = settings.out, settings.total_timesteps
     progress, algorithm = _algorithm(settings, learner, mode)
     logger = begin_logs(settings, judge, config, mode=mode)
     try:
@@ -193,19 +193,15 @@ def _train(
     finally:
         stop(algorithm)
     learner.num_timesteps = progress.timesteps
-    learner.save(out / MODEL)
-    metrics = {
-        **judge.metrics(learner),
+    interrupted = interruption.wanted and progress.timesteps < settings.total_timesteps
+    figures: dict[str, Any] = {
         "train_seconds": progress.seconds,
         "timesteps": progress.timesteps,
-        "interrupted": interruption.wanted and progress.timesteps < total,
+        "interrupted": interrupted,
     }
-    end_logs(settings, judge, logger, progress.timesteps)
-    assert learner.env is not None
-    learner.env.close()
-    write_json(out / METRICS, metrics)
-    if not metrics["interrupted"]:
-        remove_checkpoints(out)
+    metrics = end_run(settings, learner, judge, logger, figures)
+    if not interrupted:
+        remove_checkpoints(settings.out)
     return metrics
 
 

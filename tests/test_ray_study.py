@@ -138,7 +138,8 @@ TINY = ("--agent", "q-learning", "--listeners", "2", "--budget", "128")
 def test_a_search_goes_on_where_it_stopped(nodes, tmp_path, monkeypatch):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     for trials in (2, 5):
-        arguments = [*TINY, "--engine", "ray", "--trials", str(trials), "--out", str(tmp_path)]
+        where = ("--engine", "ray", "--address", nodes.address)
+        arguments = [*TINY, *where, "--trials", str(trials), "--out", str(tmp_path)]
         monkeypatch.setattr(sys, "argv", ["tune.py", *arguments])
         assert tune.main() == 0
         summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
