@@ -146,18 +146,21 @@ class SessionQLearningSettings(QLearningSettings):
 
     env_id: ClassVar[str] = SESSION
 
-    timesteps: int = 2_000_000
+    timesteps: int = 8_000_000
     """Steps: some hundred for each state and action that is met."""
     encoding: str = "grid"
     """The environment's encoding: a number of a bin of enjoyment, satiation, patience and time."""
     n_envs: int = 64
     """Sessions at a time."""
-    learning_rate: float = 0.2
+    learning_rate: float = 0.3
     """First step size; it falls linearly to `final_learning_rate`."""
-    final_learning_rate: float = 0.005
+    final_learning_rate: float = 0.001
     """Last step size: a state's value averages over some hundred of its visits."""
     gamma: float = 1.0
     """Discount: 1, since a session ends, and a policy is judged by its whole return."""
+    exploration_initial_eps: float = 0.3
+    """First exploration rate. A bin holds several states, and its value is the mean over those that
+    are visited: with more exploration they are not those that a good policy meets."""
     exploration_final_eps: float = 0.1
     """Exploration rate once the exploration fraction is over."""
 

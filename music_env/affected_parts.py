@@ -76,6 +76,7 @@ def listener_parts(
     labels_and_none = len(labels.vocabulary) + 1
     each = np.repeat(1 / n_held[pool, None], slots.shape[1], axis=1).ravel()
     pool_shares = np.bincount(slots[pool].ravel(), each, labels_and_none)
+    shares = read_only(pool_shares[:-1] / len(pool))
     return {
         "catalogue": loaded,
         "outcomes": Outcomes(REWARD_TERMS, np.zeros((len(REWARD_TERMS) + 1, 1))),
@@ -89,7 +90,9 @@ def listener_parts(
         "labels": labels,
         "slots": slots,
         "n_held": n_held,
-        "pool_shares": read_only(pool_shares[:-1] / len(pool)),
+        "pool_shares": shares,
+        # A play adds 1 to the level of each of its genres.
+        "satiates": read_only(np.append(shares, 0.0)[slots].sum(axis=1)),
         "top": max(1.0, effects.greatest_level(length)),
     }
 

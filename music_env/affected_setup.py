@@ -72,6 +72,7 @@ class AffectedSetup(SessionTables):
             is always 0, where it has fewer.
         n_held: (n_tracks,) float64: how many labels it has, 1 where it has none.
         pool_shares: (n_labels,) float64: what a level of each adds to the mean level of the pool.
+        satiates: (n_tracks,) float64: what playing each track adds to it.
         top: the greatest level that there can be, which is observed as 1.
     """
 
@@ -86,6 +87,7 @@ class AffectedSetup(SessionTables):
     slots: NDArray[np.int64]
     n_held: NDArray[np.float64]
     pool_shares: NDArray[np.float64]
+    satiates: NDArray[np.float64]
     top: float
 
     @property

@@ -71,14 +71,16 @@ class MusicRecSessionEnv(AffectedEnv):
     | ``one-hot`` (default) | ``Box(0, 1, (n,))``     | the track's columns, then the state        |
     | ``codes``             | ``Box((n,))``           | the track's numbers, the state, codes      |
     | ``summary``           | ``Box((n,))``           | the fresh track's enjoyment, the state     |
-    | ``grid``              | ``Discrete(8*10*5*10)`` | bins: enjoyment, satiation, patience, left |
+    | ``grid``              | ``Discrete(n)``         | bins of the track's enjoyment and the state|
 
     ``summary`` and ``grid`` say how much the track would be enjoyed, in the unit of the rewards:
     with them there is no preference to learn, only to plan. ``grid`` bins what playing the track
-    would earn now (at the quantiles of the fresh enjoyment of the tracks that sessions show), the
-    square root of the pool's satiation, patience, and left in equal widths; ``encoding_options``
-    sets how many: ``{"enjoyment": 8, "satiation": 10, "patience": 5, "left": 10}``. It does not say
-    of which genre the track is, nor the level of each.
+    would earn now (below 0, and between quantiles of the fresh tracks that are enjoyed), what it
+    adds to the pool's satiation (at quantiles of the same tracks), the square root of the pool's
+    satiation, patience, and left in equal widths; ``encoding_options`` sets how many bins each has
+    at most: ``{"enjoyment": 12, "satiates": 4, "satiation": 20, "patience": 5, "left": 8}``. What
+    an effect of strength 0 would need has one bin, unless they say otherwise. It does not say the
+    level of each genre.
 
     ``observe_state=False`` hides the state (a partially observed task); all encodings of
     `MusicRecEnv` then do.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from music_env.catalogue import Catalogue
+from music_env.effects import Effects
 from music_env.encoding import ENCODINGS, Encoded, encode
 from music_env.naming import nearest
 
@@ -20,7 +21,13 @@ SESSION_ENCODINGS = ("one-hot", "codes", "summary", "grid")
 MAX_LABELS = 64
 """With more genres (or artists) than this, the levels of those not shown are not observed."""
 
-GRID: Mapping[str, int] = {"enjoyment": 8, "satiation": 10, "patience": 5, "left": 10}
+GRID: Mapping[str, int] = {
+    "enjoyment": 12,
+    "satiates": 4,
+    "satiation": 20,
+    "patience": 5,
+    "left": 8,
+}
 """The default numbers of bins of ``grid``. Tuned by us."""
 
 Float32 = NDArray[np.float32]
@@ -61,7 +68,9 @@ class StateEncoded:
         first: the column at which the state begins; None: it is hidden.
         with_levels: all levels are observed.
         edges: of the bins of enjoyment, in ``grid``.
-        bins: how many there are of each, in ``grid``.
+        bins: how many there are of satiation, patience and left, in ``grid``.
+        satiates: (n_tracks,) int64: each track's bin of what a play adds to the pool's mean level,
+            in ``grid``.
     """
 
     name: str
@@ -74,11 +83,12 @@ class StateEncoded:
     with_levels: bool
     edges: NDArray[np.float64] | None = None
     bins: tuple[int, ...] = ()
+    satiates: NDArray[np.int64] | None = None
 
     def observe(self, tracks: NDArray[np.int64], state: State) -> NDArray[Any]:
         """Return fresh observations of (n,) tracks in (n,) states: rows, or numbers of states."""
         if self.edges is not None:
-            return self._numbers(state)
+            return self._numbers(tracks, state)
         if self.first is None:
             assert self.track is not None
             return self.track.rows.take(tracks)
@@ -100,10 +110,11 @@ class StateEncoded:
         observed[:, column + 3] = state.left
         return observed
 
-    def _numbers(self, state: State) -> NDArray[np.int64]:
+    def _numbers(self, tracks: NDArray[np.int64], state: State) -> NDArray[np.int64]:
         """Return the state's number in ``grid``."""
-        assert self.edges is not None
+        assert self.edges is not None and self.satiates is not None
         number = np.searchsorted(self.edges, state.enjoyment, side="right")
+        number = number * (self.satiates.max() + 1) + self.satiates.take(tracks)
         # Small levels, which are the usual ones, in finer bins.
         for values, bins in zip(
             (np.sqrt(state.pool_level / self.top), state.patience, state.left),
@@ -118,9 +129,11 @@ class StateEncoded:
 def state_encoding(
     catalogue: Catalogue,
     fresh: NDArray[np.float64],
+    satiates: NDArray[np.float64],
     pool: NDArray[np.int64],
     labels: tuple[str, ...],
     top: float,
+    effects: Effects,
     *,
     encoding: str,
     options: Mapping[str, int] | None,
@@ -131,9 +144,11 @@ def state_encoding(
     Args:
         catalogue: the tracks.
         fresh: (n_tracks,) float64: the enjoyment of each.
+        satiates: (n_tracks,) float64: what playing it adds to the pool's mean level.
         pool: (n,) indices of the tracks that sessions show.
         labels: the names of the genres (or artists) that have a level.
         top: the greatest level that there can be.
+        effects: how strong they are.
         encoding: its name.
         options: of ``grid``, the number of bins by name (`GRID`).
         observe_state: False: the track alone is observed, in an encoding of MusicRec-v0.
@@ -152,7 +167,7 @@ def state_encoding(
         )
     with_levels = len(labels) <= MAX_LABELS
     if encoding == "grid":
-        return _grid(fresh, pool, top, options)
+        return _grid(fresh, satiates, pool, top, effects, options)
     if options:
         raise ValueError(f"encoding {encoding!r} has no options, got {sorted(options)}")
     named = tuple(f"satiation {label}" for label in labels) if with_levels else ()
@@ -176,11 +191,16 @@ def state_encoding(
 
 def _grid(
     fresh: NDArray[np.float64],
+    satiates: NDArray[np.float64],
     pool: NDArray[np.int64],
     top: float,
+    effects: Effects,
     options: Mapping[str, int] | None,
 ) -> StateEncoded:
-    chosen = {**GRID, **(options or {})}
+    # What cannot matter makes the table no larger.
+    unneeded = dict.fromkeys(() if effects.satiation else ("satiates", "satiation"), 1)
+    unneeded |= dict.fromkeys(() if effects.patience else ("patience",), 1)
+    chosen = {**GRID, **unneeded, **(options or {})}
     for name, value in chosen.items():
         if name not in GRID:
             raise ValueError(
@@ -189,8 +209,20 @@ def _grid(
             )
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"encoding option {name} must be a whole number >= 1, got {value!r}")
-    n_classes, *bins = (int(value) for value in chosen.values())
-    inner = np.arange(1, n_classes) / n_classes
-    edges = np.unique(np.quantile(fresh[pool], inner)) if n_classes > 1 else np.zeros(0)
-    space = gym.spaces.Discrete((len(edges) + 1) * int(np.prod(bins)))
-    return StateEncoded("grid", space, (), None, fresh, top, None, False, edges, tuple(bins))
+    n_classes, n_satiates, *bins = (int(value) for value in chosen.values())
+    enjoyed = pool[fresh[pool] > 0]
+    # What would not be enjoyed is one bin: there is nothing to choose among such tracks.
+    edges = np.append(0.0, _quantiles(fresh[enjoyed], n_classes - 1))[: n_classes - 1]
+    classes = np.searchsorted(_quantiles(satiates[enjoyed], n_satiates), satiates, side="right")
+    space = gym.spaces.Discrete((len(edges) + 1) * int(classes.max() + 1) * int(np.prod(bins)))
+    return StateEncoded(
+        "grid", space, (), None, fresh, top, None, False, edges, tuple(bins), classes
+    )
+
+
+def _quantiles(values: NDArray[np.float64], n_bins: int) -> NDArray[np.float64]:
+    """Return the edges, all different, of at most ``n_bins`` bins of about as many values each."""
+    if n_bins <= 1 or not len(values):
+        return np.zeros(0)
+    edges: NDArray[np.float64] = np.unique(np.quantile(values, np.arange(1, n_bins) / n_bins))
+    return edges

@@ -50,9 +50,11 @@ def _build(
     encoded = state_encoding(
         parts["catalogue"],
         parts["scores"].total,
+        parts["satiates"],
         parts["pool"],
         parts["labels"].vocabulary,
         parts["top"],
+        parts["effects"],
         encoding=encoding,
         options=encoding_options,
         observe_state=observe_state,

@@ -82,8 +82,7 @@ def _build(
     encoded = slate_encoding(
         parts["catalogue"],
         parts["scores"].total,
-        # A play adds 1 to the level of each of its genres.
-        np.append(parts["pool_shares"], 0.0)[parts["slots"]].sum(axis=1),
+        parts["satiates"],
         parts["pool"],
         parts["labels"].vocabulary,
         parts["top"],

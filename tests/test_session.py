@@ -223,6 +223,54 @@ def test_vector_states_go_on_the_same() -> None:
         assert env.render() == again.render() == pickled.render()
 
 
+def test_grid_bins_what_can_matter() -> None:
+    def n_states(**arguments: Any) -> int:
+        space = MusicRecSessionEnv(encoding="grid", **arguments).observation_space
+        assert isinstance(space, gym.spaces.Discrete)
+        return int(space.n)
+
+    few = {"enjoyment": 3, "satiates": 1, "satiation": 4, "patience": 5, "left": 2}
+    assert n_states(preset="both", encoding_options=few) == 3 * 4 * 5 * 2
+    assert n_states(preset="both", encoding_options={**few, "enjoyment": 1}) == 4 * 5 * 2
+    one = {"enjoyment": 3, "left": 2}  # no bins for an effect that is switched off
+    assert n_states(preset="static", encoding_options=one) == 3 * 2
+    assert n_states(preset="patience", encoding_options=one) == 3 * 5 * 2
+    assert n_states(preset="satiation", encoding_options={**one, "satiates": 1}) == 3 * 20 * 2
+
+    env = MusicRecSessionEnv(preset="both", encoding="grid", encoding_options=few)
+    fresh, pool = env.tables.scores.total, env.tables.pool
+    middle = np.median(fresh[pool][fresh[pool] > 0])
+    state, _ = env.reset(seed=3)
+    seen = set()
+    for step in range(50):
+        view = env._state_of(np.array([env._order[step]]))
+        enjoyment, level, patience = view.enjoyment[0], view.pool_level[0], view.patience[0]
+        liked = int(enjoyment >= 0) + int(enjoyment >= middle)
+        bins = (min(int((level / env.encoded.top) ** 0.5 * 4), 3), min(int(patience * 5), 4))
+        assert state == ((liked * 4 + bins[0]) * 5 + bins[1]) * 2 + min(int(2 * view.left[0]), 1)
+        seen.add(liked)
+        state, _, terminated, _, _ = env.step(int(enjoyment > 0.5))
+        if terminated:
+            break
+    assert seen == {0, 1, 2}
+
+
+def test_grid_tells_tracks_apart_by_what_they_satiate() -> None:
+    options = {"enjoyment": 1, "satiates": 20, "satiation": 1, "left": 1}
+    env = MusicRecSessionEnv(preset="satiation", encoding="grid", encoding_options=options)
+    # Most of what this listener enjoys is of one genre: 20 quantiles of it are 3 bins.
+    assert env.observation_space == gym.spaces.Discrete(3)
+    tables, n_tracks = env.tables, env.catalogue.n_tracks
+    n_labels = len(tables.labels.vocabulary)
+    tracks, none = np.arange(n_tracks), np.zeros((n_tracks, n_labels + 1))
+    start = (np.ones(n_tracks), np.zeros(n_tracks, dtype=np.int64))
+    numbers = env.encoded.observe(tracks, tables.state(tracks, none, *start))
+    after = tables.levels_after(tracks, np.ones(n_tracks, dtype=bool), none)
+    adds = tables.state(tracks, after, *start).pool_level
+    for lower, higher in ((0, 1), (1, 2)):
+        assert adds[numbers == lower].max() < adds[numbers == higher].min()
+
+
 def test_vector_views_equal_scalar_ones() -> None:
     arguments: dict[str, Any] = {"encoding": "grid", "render_mode": "ansi", "session_length": 6}
     native = MusicRecSessionVectorEnv(2, **arguments)
