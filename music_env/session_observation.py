@@ -68,7 +68,7 @@ class StateEncoded:
         first: the column at which the state begins; None: it is hidden.
         with_levels: all levels are observed.
         edges: of the bins of enjoyment, in ``grid``.
-        bins: how many there are of satiation, patience and left, in ``grid``.
+        bins: how many there are of the others, in ``grid``.
         satiates: (n_tracks,) int64: each track's bin of what a play adds to the pool's mean level,
             in ``grid``.
     """
@@ -114,11 +114,11 @@ class StateEncoded:
         """Return the state's number in ``grid``."""
         assert self.edges is not None and self.satiates is not None
         number = np.searchsorted(self.edges, state.enjoyment, side="right")
-        number = number * (self.satiates.max() + 1) + self.satiates.take(tracks)
+        number = number * self.bins[0] + self.satiates.take(tracks)
         # Small levels, which are the usual ones, in finer bins.
         for values, bins in zip(
             (np.sqrt(state.pool_level / self.top), state.patience, state.left),
-            self.bins,
+            self.bins[1:],
             strict=True,
         ):
             number = number * bins + np.minimum((values * bins).astype(np.int64), bins - 1)
@@ -214,10 +214,9 @@ def _grid(
     # What would not be enjoyed is one bin: there is nothing to choose among such tracks.
     edges = np.append(0.0, _quantiles(fresh[enjoyed], n_classes - 1))[: n_classes - 1]
     classes = np.searchsorted(_quantiles(satiates[enjoyed], n_satiates), satiates, side="right")
-    space = gym.spaces.Discrete((len(edges) + 1) * int(classes.max() + 1) * int(np.prod(bins)))
-    return StateEncoded(
-        "grid", space, (), None, fresh, top, None, False, edges, tuple(bins), classes
-    )
+    sizes = (int(classes.max()) + 1, *bins)
+    space = gym.spaces.Discrete((len(edges) + 1) * int(np.prod(sizes)))
+    return StateEncoded("grid", space, (), None, fresh, top, None, False, edges, sizes, classes)
 
 
 def _quantiles(values: NDArray[np.float64], n_bins: int) -> NDArray[np.float64]:
