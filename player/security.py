@@ -23,6 +23,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from player.errors import PlayerError
 
 COOKIE = "musicrec_listener"
+"""How the page's cookie is called, with the store's id behind it: cookies ignore ports, and another
+player on this machine must not overwrite them. Without an id by players of before."""
 MAX_BODY = 16 * 1024
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -86,6 +88,11 @@ def origins_of(links: Iterable[str]) -> tuple[str, ...]:
         if _ORIGIN.fullmatch(origin):
             found.add(origin)
     return tuple(sorted(found)) if len(found) <= MAX_ORIGINS else ("http:", "https:")
+
+
+def cookie_of(store_id: str) -> str:
+    """Return the name of the cookie of a store's listeners."""
+    return f"{COOKIE}_{store_id}"
 
 
 def host_name(host: str) -> str:
@@ -167,7 +174,7 @@ def _check_origin(headers: Headers, host: str, scope: Scope) -> None:
     elif origin is not None:
         if str(origin).lower() == own:
             return
-    elif COOKIE not in cookie_parser(headers.get("cookie", "")):
+    elif not any(name.startswith(COOKIE) for name in cookie_parser(headers.get("cookie", ""))):
         return  # a program; without a token it will be told so
     raise PlayerError(
         403,

@@ -20,8 +20,8 @@ from player.dueling_learner import DuelingLearner
 from player.errors import PlayerError
 from player.learners import Judgement, TabularLearner
 from player.nearest import nearest_preferences
+from player.records import Pending, Press
 from player.shortlist import Shortlist
-from player.store import Pending, Press
 from player.views import SessionViews
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from music_env.listener import Preference
 from music_env.songs import same_songs
 from player.errors import PlayerError
 from player.refresher import Refresher
+from player.security import cookie_of
 from player.session import Session
 from player.settings import LEARNERS
 from player.store import Store
@@ -41,6 +42,7 @@ class Sessions:
 
     Attributes:
         recommender: of the policy, set once it is there.
+        cookie: the name of its listeners' cookies.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Sessions:
         clips_have_notes: bool = True,
     ) -> None:
         self.store, self.catalogue, self.table = store, catalogue, table
+        self.cookie = cookie_of(store.id)
         self.song_of = same_songs(catalogue)
         self.learning, self.clips_have_notes = learning, clips_have_notes
         self.recommender: OnlineRecommender | None = None

@@ -245,8 +245,44 @@ def test_the_cookie_stays_the_same_listener(player: Player) -> None:
         assert part in cookie
     state = press(browser, True)
     again = browser.post("/api/session")
-    assert "set-cookie" not in again.headers
     assert ok(again) == state
+    assert again.headers["set-cookie"] == cookie, "renewed: who comes every week is remembered"
+    assert f"Max-Age={400 * 24 * 3600}" in cookie
+
+
+def test_two_players_on_one_machine_keep_their_listeners(
+    player: Player, catalogue: Path, tmp_path: Path
+) -> None:
+    """A browser keeps cookies by host name: what one port sets, the other one gets and may replace.
+
+    Also of the same catalogue, and in whatever order the page's cookies are sent.
+    """
+    here = player.browser()
+    state = press(here, True)
+    with started(catalogue, tmp_path / "data") as other:
+        there = TestClient(other.app, base_url=ADDRESS, headers=PAGE, cookies=here.cookies)
+        assert ok(there.post("/api/session"))["presses"] == 0
+        pressed = press(there, False)
+        both = TestClient(player.app, base_url=ADDRESS, headers=PAGE, cookies=there.cookies)
+        assert ok(both.post("/api/session")) == state
+        back = TestClient(other.app, base_url=ADDRESS, headers=PAGE, cookies=both.cookies)
+        assert ok(back.post("/api/session")) == pressed
+    assert len({name for name in back.cookies}) == 2
+
+
+def test_a_cookie_of_an_earlier_player_is_honoured_where_it_is_ours(player: Player) -> None:
+    browser = player.browser()
+    state = press(browser, True)
+    ((name, token),) = browser.cookies.items()
+    for value, presses in ((token, 1), ("of-another-player", 0)):
+        earlier = TestClient(
+            player.app, base_url=ADDRESS, headers=PAGE, cookies={"musicrec_listener": value}
+        )
+        found = ok(earlier.post("/api/session"))
+        assert found["presses"] == presses
+        assert (earlier.cookies.get(name) == token) == (found == state)
+    answer = earlier.post("/api/session", headers={"Authorization": "Bearer x"})
+    refused(answer, 401, "no-listener")
 
 
 def test_reset_forgets(browser: TestClient) -> None:
