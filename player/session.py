@@ -21,6 +21,7 @@ from player.errors import PlayerError
 from player.learners import Judgement, TabularLearner
 from player.nearest import nearest_preferences
 from player.records import Pending, Press
+from player.settings import DEFAULT_SETTINGS
 from player.shortlist import Shortlist
 from player.views import SessionViews
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from player.sessions import Sessions
 
 _EQUAL = 1e-9  # probabilities that differ by less are equal up to rounding
-
-DEFAULT_SETTINGS: Mapping[str, bool] = {"remote_media": False, "spotify": False}
 
 
 class Session(SessionViews):

@@ -27,7 +27,7 @@ from player_page import (  # noqa: E402
     tab_to,
 )
 from player_server import by_rule, tracks_frame  # noqa: E402
-from playwright.sync_api import Browser, Route, expect  # noqa: E402
+from playwright.sync_api import Browser, Response, Route, expect  # noqa: E402
 
 from player.chromium import CHROMIUM, PATIENCE, chromium  # noqa: E402
 
@@ -445,6 +445,52 @@ def test_other_hosts_only_once_they_are_switched_on(visit: Callable[..., Visit])
     page.get_by_role("switch", name="Spotify").click()
     expect(frame).to_have_count(0)
     assert not [error for error in one.errors if "Failed to load resource" not in error]
+
+
+def test_the_policy_follows_the_switches_by_whatever_way_one_comes(
+    visit: Callable[..., Visit],
+) -> None:
+    """A link on another site leads to the page without the strict cookie: it is loaded again."""
+    one = visit()
+    page = one.page
+    spotify = "https://open.spotify.com/embed/**"
+    page.route(spotify, lambda route: route.fulfill(body="<p>a player</p>"))
+    page.get_by_role("button", name="Settings and keys").click()
+    page.get_by_role("switch", name="Spotify").click()
+    frame = page.frame_locator('iframe[title="Spotify\'s player"]')
+    expect(frame.locator("p")).to_have_text("a player")
+    link = f'<a href="{one.address}/">To the player</a>'
+    page.route(
+        "http://elsewhere.example/**",
+        lambda route: route.fulfill(body=link, content_type="text/html"),
+    )
+    page.goto("http://elsewhere.example/")
+    served: list[bool] = []  # for whom Spotify is switched on
+
+    def note(answer: Response) -> None:
+        if answer.url == f"{one.address}/":
+            served.append("frame-src 'none'" not in answer.headers["content-security-policy"])
+
+    page.on("response", note)
+    page.get_by_role("link", name="To the player").click()
+    expect(frame.locator("p")).to_have_text("a player")
+    expect(page.locator("html")).to_have_attribute("data-spotify", "on")
+    assert served == [False, True]
+    one.check()
+
+    loads: list[str] = []
+
+    def strictly(route: Route) -> None:  # whatever is switched on
+        loads.append(route.request.url)
+        answer = route.fetch()
+        body = answer.text().replace('data-spotify="on"', 'data-spotify="off"')
+        route.fulfill(response=answer, body=body)
+
+    page.route(f"{one.address}/", strictly)
+    one.arrive()
+    expect(page.locator("#facts")).to_contain_text("expects a like")
+    page.wait_for_load_state("networkidle")
+    assert len(loads) == 2, "loaded again once, and not for ever"
 
 
 def test_what_a_catalogue_says_runs_no_script(

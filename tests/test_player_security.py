@@ -121,8 +121,14 @@ def test_bound_to_all_addresses_it_is_called_by_any_of_them() -> None:
 
 
 def policy_of(browser: TestClient) -> dict[str, str]:
-    header = browser.get("/").headers["content-security-policy"]
-    return dict(part.split(" ", 1) for part in header.split("; "))
+    """The policy of the page, which says in its root element what it was served for."""
+    answer = browser.get("/")
+    header = answer.headers["content-security-policy"]
+    policy = dict(part.split(" ", 1) for part in header.split("; "))
+    remote = "on" if policy["img-src"] != "'self'" else "off"
+    spotify = "on" if policy["frame-src"] != "'none'" else "off"
+    assert f'<html lang="en" data-remote-media="{remote}" data-spotify="{spotify}">' in answer.text
+    return policy
 
 
 def test_the_policy_follows_the_switches(player: Player) -> None:

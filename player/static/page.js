@@ -7,6 +7,7 @@ import * as keys from "./keys.js";
 import * as lists from "./lists.js";
 import { announce, stopWaiting, tell, wait } from "./notice.js";
 import * as plot from "./plot.js";
+import * as policy from "./policy.js";
 import * as preference from "./preference.js";
 import * as settings from "./settings.js";
 import * as track from "./track.js";
@@ -249,7 +250,7 @@ async function catchUp() {
   if (document.hidden || !state || isBusy) return;
   try {
     const now = await ask("GET", "/api/state");
-    if (isBusy) return;
+    if (isBusy || policy.follow(now.settings)) return;
     const isOther = now.presses !== state.presses || now.track?.key !== state.track?.key;
     show(now);
     if (isOther) lookSoon();
@@ -284,7 +285,9 @@ async function untilReady() {
 }
 
 async function greet() {
-  show(await insist("POST", "/api/session", {}));
+  const own = await insist("POST", "/api/session", {});
+  if (policy.follow(own.settings)) return;
+  show(own);
   preference.loadGenres(() => insist("GET", "/api/genres"));
   const unsent = sessionStorage.getItem(UNSENT);
   if (unsent) {
