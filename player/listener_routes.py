@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from player.access import bearer_of, remembered, session_of, shelf_of
 from player.bodies import (
     EmptyBody,
+    GenerateBody,
     LearnerBody,
     PreferenceBody,
     PressBody,
@@ -125,8 +126,8 @@ def change_settings(request: Request, body: SettingsBody) -> dict[str, Any]:
 
 
 @router.post("/generate")
-def generate(request: Request, body: EmptyBody | None = None) -> dict[str, Any]:
+def generate(request: Request, body: GenerateBody | None = None) -> dict[str, Any]:
     """Compose a clip from what was liked, to be judged next."""
     with session_of(request) as session:
-        session.generate()
+        session.generate(None if body is None else body.clip_id)
         return session.state()

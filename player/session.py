@@ -192,12 +192,19 @@ class Session(SessionViews):
         self.settings = {**self.settings, **changes}
         self._store.change(self.listener, pending=self.pending, settings=self.settings)
 
-    def generate(self) -> None:
-        """Make a clip of what was liked so far, which is to be judged next."""
+    def generate(self, clip_id: str | None = None) -> None:
+        """Make a clip of what was liked so far, which is to be judged next.
+
+        Args:
+            clip_id: the caller's: a clip of this id that is there already is not made twice.
+        """
+        if clip_id is not None and any(c.clip_id == clip_id for c in self.clips.values()):
+            return
         liked = [self._of_key(press.track) for press in self.presses if press.liked]
         number = max(self.clips, default=0) + 1
         seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
-        clip = made_for(self.catalogue, liked, number, self.is_judged, seed=seed)
+        made = made_for(self.catalogue, liked, number, self.is_judged, seed=seed)
+        clip = replace(made, clip_id=clip_id)
         self.clips[number] = clip
         key = f"g{number}"
         self.pending = Pending(key, "request", self._expected(key))

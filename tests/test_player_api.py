@@ -343,6 +343,17 @@ def test_generate_is_pressed_on_and_learnt(player: Player) -> None:
     assert "attachment" in midi.headers["content-disposition"]
 
 
+def test_a_clip_whose_answer_was_lost_is_not_made_twice(browser: TestClient) -> None:
+    body = {"clip_id": "asked-for-once"}
+    first = ok(browser.post("/api/generate", json=body))
+    assert ok(browser.post("/api/generate", json=body)) == first
+    assert first["track"]["key"] == "g1"
+    state = press(browser, True)
+    assert ok(browser.post("/api/generate", json=body)) == state, "a late retry shows it not again"
+    assert ok(browser.post("/api/generate", json={}))["track"]["key"] == "g2"
+    refused(browser.post("/api/generate", json={"clip_id": "short"}), 422, "bad-request")
+
+
 def test_a_clip_says_nothing_of_the_preference() -> None:
     from agents.online import OnlineRecommender
     from music_env import Catalogue

@@ -296,6 +296,23 @@ def test_the_preview_plays_pauses_seeks_and_goes_on(visit: Callable[..., Visit])
     one.check()
 
 
+def test_a_wish_that_nothing_fits_is_said_to_be_one(visit: Callable[..., Visit]) -> None:
+    """Nobody who has judged one track is told to have judged all that fit."""
+    one = visit()
+    page = one.page
+    page.locator("#like").click()
+    has_pressed(page, 1)
+    page.get_by_label("Danceability at most").fill("0")
+    expect(page.get_by_role("heading", name="Nothing fits this wish")).to_be_focused()
+    expect(page.locator("#none-left")).to_contain_text("No track of the catalogue is all that")
+    expect(page.locator("#none-left")).not_to_contain_text("judged")
+    expect(page.locator("#announcement")).to_have_text("Nothing fits this wish.")
+    page.locator("#nearest button").first.click()
+    expect(page.locator("#title")).to_be_focused()
+    expect(page.locator("#facts")).to_contain_text("expects a like")
+    one.check()
+
+
 def test_a_clip_is_fetched_before_play_is_pressed(visit: Callable[..., Visit]) -> None:
     one = visit()
     state = "document.querySelector('audio').readyState"
@@ -374,6 +391,52 @@ def test_a_press_without_an_answer_outlives_a_reload(visit: Callable[..., Visit]
     one.arrive()
     has_pressed(page, 1)
     expect(page.locator("#liked-list li")).to_contain_text([str(title)])
+
+
+def test_a_press_at_which_the_server_fails_is_given_up_and_kept(
+    visit: Callable[..., Visit],
+) -> None:
+    """A 500 may come for ever: the listener is told what to do, and a reload sends it again."""
+    one = visit()
+    page = one.page
+    sent: list[str] = []
+
+    def fail(route: Route) -> None:
+        sent.append(route.request.post_data_json["press_id"])
+        reason = '{"error": {"code": "failed", "reason": "the player failed here"}}'
+        route.fulfill(status=500, body=reason)
+
+    page.route("**/api/press", fail)
+    page.locator("#like").click()
+    expect(page.locator("#notice")).to_contain_text("What you pressed is kept")
+    expect(page.locator("#notice")).to_contain_text("load the page again")
+    expect(page.locator("#stage")).to_have_attribute("aria-busy", "false")
+    page.wait_for_timeout(9_000)  # longer than between any two attempts
+    assert len(sent) == 4 and len(set(sent)) == 1
+    page.unroute("**/api/press")
+    page.get_by_role("button", name="Try now").click()  # loads the page
+    has_pressed(page, 1)
+    expect(page.locator("#history-list li")).to_have_count(1)
+    one.arrive()
+    has_pressed(page, 1)
+
+
+def test_a_clip_whose_answer_is_lost_is_made_once(visit: Callable[..., Visit]) -> None:
+    page = visit().page
+    sent: list[str] = []
+
+    def lose_one(route: Route) -> None:
+        sent.append(route.request.post_data)
+        if len(sent) == 1:
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/api/generate", lose_one)
+    page.keyboard.press("g")
+    expect(page.locator("#title")).to_have_text("Made for you 1")
+    assert len(sent) == 2 and len(set(sent)) == 1
 
 
 def test_a_refusal_is_shown_with_its_reason(visit: Callable[..., Visit]) -> None:

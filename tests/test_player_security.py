@@ -205,6 +205,38 @@ def test_every_answer_has_the_headers(player: Player) -> None:
         assert player.client.get(path).status_code == 404
 
 
+def test_a_playlist_is_played_by_who_has_no_cookie(player: Player) -> None:
+    browser = player.browser()
+    for _ in range(6):
+        press(browser, True)
+    browser.post("/api/generate")
+    press(browser, True)
+    lines = browser.get("/api/export/liked.m3u").text.splitlines()
+    assert lines[1].startswith("# Left out: MusicRec - Made for you 1;")
+    assert browser.get(lines[1].split()[-1]).content.startswith(b"RIFF")
+    entries = dict(zip(lines[3::2], lines[2::2], strict=True))
+    music_player = TestClient(player.app, base_url=ADDRESS)  # such as VLC
+    own = [link for link in entries if link.startswith(ADDRESS)]
+    assert own and all(entries[link].startswith("#EXTINF:10,") for link in own)
+    assert music_player.get(own[0]).content.startswith(b"OggS")
+    for link in set(entries) - set(own):
+        assert link == "https://cdn.example/p.mp3" and entries[link].startswith("#EXTINF:-1,")
+
+
+def test_a_playlist_names_no_page_of_spotify() -> None:
+    from music_env import Catalogue
+    from player.exports import as_csv, as_m3u
+    from player.tracks import track_json
+
+    frame = tracks_frame(1).assign(track_id="6AHJ7TA1BN7ePfChCwqph3")
+    catalogue = Catalogue.from_frame(frame)
+    track = track_json(catalogue, 0, {"remote_media": False, "spotify": True})
+    presses = [{"track": track, "at": "2026-01-31T12:00:00Z"}]
+    playlist = as_m3u(catalogue, presses, ADDRESS).splitlines()
+    assert playlist[2:] == [f"{ADDRESS}/media/0/clip.ogg"]
+    assert "https://open.spotify.com/track/" in as_csv(catalogue, presses), "people can open it"
+
+
 def test_exports_hold_text_alone(player: Player) -> None:
     browser = player.browser()
     for _ in range(24):
@@ -233,7 +265,7 @@ BODIES = {
     "/api/preference": ("PUT", {"artist": "Ada", "genre": "rock", "danceability": [0.1, 0.9]}),
     "/api/learner": ("PUT", {"learner": "tabular"}),
     "/api/settings": ("PUT", {"remote_media": False}),
-    "/api/generate": ("POST", {}),
+    "/api/generate": ("POST", {"clip_id": "fuzzed-clip"}),
     "/api/session": ("POST", {}),
 }
 STRANGE: tuple[Any, ...] = (
