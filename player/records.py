@@ -17,20 +17,31 @@ class Pending:
         track: its key.
         recommended_by: the learner that chose it; "request" for a clip that was asked for.
         expected: learner -> the probability of a like; None where it was not there yet.
+        waiting: keys of the generated clips that come after it: they stay until they are judged.
     """
 
     track: str
     recommended_by: str
     expected: Mapping[str, float | None]
+    waiting: tuple[str, ...] = ()
+
+    @property
+    def clips(self) -> tuple[str, ...]:
+        """All clips that are not judged, the one that is shown first."""
+        return (self.track, *self.waiting) if self.track.startswith("g") else self.waiting
 
     def to_json(self) -> str:
         """Return it as JSON text."""
-        return json.dumps([self.track, self.recommended_by, dict(self.expected)])
+        waiting = [self.waiting] if self.waiting else []  # as earlier players wrote it, else
+        return json.dumps([self.track, self.recommended_by, dict(self.expected), *waiting])
 
     @classmethod
     def of_json(cls, text: str | None) -> Pending | None:
         """Return what `to_json` gave."""
-        return None if text is None else cls(*json.loads(text))
+        if text is None:
+            return None
+        track, recommended_by, expected, *waiting = json.loads(text)
+        return cls(track, recommended_by, expected, tuple(*waiting))
 
 
 @dataclass(frozen=True)

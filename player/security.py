@@ -46,6 +46,8 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
 }
 
+_FAILED = PlayerError(500, "failed", "the player failed here, and has written down why in its log")
+
 
 def page_policy(
     *, pictures: Iterable[str] = (), previews: Iterable[str] = (), spotify: bool = False
@@ -105,6 +107,8 @@ def host_name(host: str) -> str:
 class Guard:
     """Refuses foreign hosts and origins and bodies that are too large; adds the headers.
 
+    It answers for an application that fails, too (500), and lets the error through to the log.
+
     Args:
         app: what is guarded.
         bound_to: the address that the server is bound to.
@@ -123,20 +127,29 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
+        has_begun = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
         try:
-            self._check(scope)
-            whole = await _limited(scope, receive)
-        except PlayerError as error:
-            await _answer(error, send_with_headers)
-            return
-        await self.app(scope, whole, send_with_headers)
+            try:
+                self._check(scope)
+                whole = await _limited(scope, receive)
+            except PlayerError as error:
+                await _answer(error, send_with_headers)
+                return
+            await self.app(scope, whole, send_with_headers)
+        except Exception:  # answered here: what Starlette would answer has no headers of ours
+            if not has_begun:
+                await _answer(_FAILED, send_with_headers)
+            raise
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)

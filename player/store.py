@@ -51,6 +51,10 @@ CREATE TABLE IF NOT EXISTS clips (
     content TEXT NOT NULL,          -- JSON, see player.clips
     PRIMARY KEY (listener, number)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS forgotten_clips (
+    listener INTEGER PRIMARY KEY REFERENCES listeners (id),
+    number INTEGER NOT NULL         -- the last one that a reset deleted: none is given out twice
+);
 CREATE TABLE IF NOT EXISTS about (
     name TEXT PRIMARY KEY,          -- "id": tells this file from other players' on one machine
     value TEXT NOT NULL
@@ -182,6 +186,11 @@ class Store:
         """Delete all presses and clips and the preference of a listener, and give a new seed."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM presses WHERE listener = ?", (listener,))
+            connection.execute(
+                "INSERT OR REPLACE INTO forgotten_clips "
+                "SELECT listener, max(number) FROM clips WHERE listener = ? GROUP BY listener",
+                (listener,),
+            )
             connection.execute("DELETE FROM clips WHERE listener = ?", (listener,))
             _set(connection, listener, "preference", json.dumps({}))
             _set(connection, listener, "pending", None)
@@ -246,6 +255,16 @@ class Store:
         """Return the clips of a listener by their numbers."""
         rows = self._all("SELECT number, content FROM clips WHERE listener = ?", listener)
         return {number: json.loads(content) for number, content in rows}
+
+    def last_clip(self, listener: int) -> int:
+        """Return the highest number that a clip of a listener ever had; 0: there was none."""
+        found = self._all(
+            "SELECT number FROM clips WHERE listener = ?1 "
+            "UNION SELECT number FROM forgotten_clips WHERE listener = ?1 "
+            "ORDER BY number DESC LIMIT 1",
+            listener,
+        )
+        return int(found[0][0]) if found else 0
 
     def close(self) -> None:
         """Close the file; everything is on disk already."""

@@ -297,6 +297,13 @@ def test_reset_forgets(browser: TestClient) -> None:
     assert state["track"]["kind"] == "catalogue"
     assert ok(browser.get("/api/history"))["presses"] == []
     refused(browser.get("/media/g1/clip.mid"), 404, "unknown-track")
+    for key in ("g2", "g3"):  # a browser may still have pictures of g1, and another tab show it
+        track = ok(browser.post("/api/generate"))["track"]
+        assert (track["key"], track["title"]) == (key, "Made for you 1")
+        stale = {"press_id": "on-an-old-clip", "track": "g1", "liked": True}
+        refused(browser.post("/api/press", json=stale), 409, "stale-track")
+        ok(browser.post("/api/reset"))
+        ok(browser.post("/api/reset"))
 
 
 def test_unknown_names_are_told_the_nearest(browser: TestClient) -> None:
@@ -341,6 +348,46 @@ def test_generate_is_pressed_on_and_learnt(player: Player) -> None:
     midi = browser.get(track["downloads"]["midi"])
     assert midi.content.startswith(b"MThd")
     assert "attachment" in midi.headers["content-disposition"]
+
+
+def test_a_clip_stays_until_it_is_judged(catalogue: Path, tmp_path: Path) -> None:
+    """After Undo, also back over a clip, with another learner, and after a restart."""
+
+    def undo(browser: TestClient) -> dict[str, Any]:
+        last = ok(browser.get("/api/state"))["last_press"]["press_id"]
+        return ok(browser.post("/api/undo", json={"press_id": last}))
+
+    def shown(state: dict[str, Any]) -> str:
+        key: str = state["track"]["key"]
+        return key
+
+    with started(catalogue, tmp_path) as player:
+        browser = player.browser()
+        first = shown(ok(browser.get("/api/state")))
+        press(browser, True)
+        ok(browser.post("/api/generate"))
+        press(browser, True)
+        assert shown(ok(browser.post("/api/generate"))) == "g2"
+        assert shown(ok(browser.put("/api/learner", json={"learner": "tabular"}))) == "g2"
+        assert shown(undo(browser)) == "g1"
+        assert shown(undo(browser)) == first
+        cookies = browser.cookies
+    with started(catalogue, tmp_path) as player:
+        browser = TestClient(player.app, base_url=ADDRESS, headers=PAGE, cookies=cookies)
+        assert shown(ok(browser.get("/api/state"))) == first
+        state = press(browser, False)
+        assert shown(state) == "g1"
+        assert state["track"]["recommended_by"] == "request"
+        assert state["remaining"] == 59, "of 60: what was just judged no longer counts"
+        assert shown(undo(browser)) == first
+        back = ok(browser.put("/api/learner", json={"learner": "dueling-dqn"}))
+        assert shown(back) == "g1", "it was asked for, the other track was not"
+        assert shown(press(browser, True)) == "g2"
+        state = press(browser, True)
+        assert state["track"]["kind"] == "catalogue" and state["presses"] == 2
+        assert shown(ok(browser.post("/api/generate"))) == "g3"
+        assert ok(browser.put("/api/preference", json={}))["track"]["kind"] == "catalogue"
+        assert press(browser, True)["track"]["kind"] == "catalogue", "a new wish lets it go"
 
 
 def test_a_clip_whose_answer_was_lost_is_not_made_twice(browser: TestClient) -> None:

@@ -391,8 +391,12 @@ def test_a_failure_of_ours_gives_nothing_away(
     with monkeypatch.context() as patch:
         patch.setattr(Session, "_chosen", broken)
         answer = client.post("/api/press", json=body)
-    assert answer.status_code == 500
+    assert (answer.status_code, code_of(answer)) == (500, "failed")
     assert "secret" not in answer.text
+    refused = client.get("/nothing").headers
+    for name in refused.keys() - {"content-length", "content-type"}:
+        assert answer.headers[name] == refused[name], f"{name}, as every answer has it"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     assert browser.get("/api/state").json() == state
     assert browser.post("/api/press", json=body).json()["press"]["repeated"] is False
 
@@ -419,3 +423,23 @@ def test_a_full_disk_is_said_and_nothing_is_half_done(
     again = browser.post("/api/press", json=body).json()
     assert again["press"]["repeated"] is False
     assert again["state"]["presses"] == 2
+
+
+@pytest.mark.parametrize("path", ["/api/session", "/api/listeners"])
+def test_a_full_disk_takes_no_new_listener(
+    player: Player, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    import sqlite3
+
+    from player.store import Store
+
+    def full(*_: Any, **__: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    stranger = TestClient(player.app, base_url=ADDRESS, headers=PAGE)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "add_listener", full)
+        answer = stranger.post(path)
+    assert (answer.status_code, code_of(answer)) == (507, "not-saved")
+    assert "disk is full" in answer.text and "set-cookie" not in answer.headers
+    assert stranger.post(path).status_code in (200, 201)
