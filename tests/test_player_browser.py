@@ -27,7 +27,7 @@ from player_page import (  # noqa: E402
     tab_to,
 )
 from player_server import by_rule, tracks_frame  # noqa: E402
-from playwright.sync_api import Browser, Response, Route, expect  # noqa: E402
+from playwright.sync_api import Browser, Page, Response, Route, expect  # noqa: E402
 
 from player.chromium import CHROMIUM, PATIENCE, chromium  # noqa: E402
 
@@ -576,7 +576,22 @@ def test_what_a_catalogue_says_runs_no_script(
         titles = set()
         page.locator("#artist").click()
         expect(page.locator("#artist-list [role=option]")).to_have_count(n)
-        page.keyboard.press("Escape")
+        for attack in ("long long", "<script>"):
+            page.locator("#artist").fill(attack)
+            page.locator("#artist-list [role=option]", has_text=attack).first.click()
+            expect(page.locator("#artists")).to_contain_text(attack)
+            chosen = page.locator("#artists").text_content()
+            page.get_by_label("Genre").select_option(chosen)
+            expect(page.locator("#facts li").first).to_have_text(str(chosen))
+            expect(page.locator("#why")).to_contain_text(f"you asked for {chosen}: it is")
+            assert remaining(page) == 1
+            for size in (WIDE, NARROW):
+                page.set_viewport_size(size)
+                width = page.evaluate("document.documentElement.scrollWidth")
+                assert width <= size["width"], f"{attack}: {width} px wide"
+            page.set_viewport_size(WIDE)
+            page.get_by_role("button", name="Leave everything open").click()
+            expect(page.locator("#remaining")).to_have_text(f"{n} tracks")
         page.locator("#artist").blur()  # letters that are typed there are no presses
         for number in range(1, n + 1):
             titles.add(page.locator("#title").text_content())
@@ -601,6 +616,63 @@ def test_what_a_catalogue_says_runs_no_script(
 # --- For everybody --------------------------------------------------------------------------------
 
 
+def axe_finds_nothing(page: Page, place: str) -> None:
+    """Nor is the page wider than the window."""
+    found = Axe().run(page)
+    assert found.violations_count == 0, f"{place}: {found.generate_report()}"
+    assert page.viewport_size is not None
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= page.viewport_size["width"], f"{place} is {width} px wide"
+
+
+@pytest.mark.parametrize(
+    ("viewport", "scheme"), [(WIDE, "dark"), (NARROW, "light")], ids=["wide", "narrow"]
+)
+def test_axe_finds_nothing_in_what_comes_now_and_then(
+    visit: Callable[..., Visit], viewport: dict[str, int], scheme: str
+) -> None:
+    """A generated track, what the page says of waiting and training, and Spotify's frame."""
+    one = visit(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+    page = one.page
+    page.keyboard.press("g")
+    expect(page.locator("#title")).to_have_text("Made for you 1")
+    expect(page.get_by_role("link", name="MIDI")).to_be_visible()
+    axe_finds_nothing(page, "a generated track")
+    page.keyboard.press("l")
+    has_pressed(page, 1)
+    page.keyboard.press("u")
+    expect(page.locator("#notice")).to_contain_text("Taken back")
+    axe_finds_nothing(page, "a message")
+    page.route("**/api/press", lambda route: route.abort())
+    page.keyboard.press("l")
+    expect(page.locator("#notice")).to_contain_text("does not answer")
+    expect(page.get_by_role("button", name="Try now")).to_be_visible()
+    axe_finds_nothing(page, "a message of waiting")
+    page.unroute("**/api/press")
+    page.get_by_role("button", name="Try now").click()
+    has_pressed(page, 1)
+
+    def training(route: Route) -> None:
+        answer = route.fetch()
+        told = {"phase": "training", "progress": 0.42, "message": "42 of 100 tracks judged"}
+        route.fulfill(response=answer, json={**answer.json(), **told})
+
+    page.route("**/api/status", training)
+    frame = '<html lang="en"><title>Spotify</title><main><h1>A player</h1></main></html>'
+    page.route(
+        "https://open.spotify.com/embed/**",
+        lambda route: route.fulfill(body=frame, content_type="text/html"),
+    )
+    page.get_by_role("button", name="Settings and keys").click()
+    page.get_by_role("switch", name="Spotify").click()
+    inside = page.frame_locator('iframe[title="Spotify\'s player"]')
+    page.locator("#spotify").scroll_into_view_if_needed()  # it is loaded lazily
+    expect(inside.get_by_role("heading")).to_have_text("A player")
+    expect(page.get_by_role("progressbar")).to_have_attribute("value", "0.42")
+    axe_finds_nothing(page, "the training, and Spotify's player")
+    assert not [error for error in one.errors if "Failed to load resource" not in error]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_axe_finds_nothing(
@@ -610,10 +682,7 @@ def test_axe_finds_nothing(
     page = one.page
 
     def check(place: str) -> None:
-        found = Axe().run(page)
-        assert found.violations_count == 0, f"{place}: {found.generate_report()}"
-        width = page.evaluate("document.documentElement.scrollWidth")
-        assert width <= viewport["width"], f"{place} is {width} px wide"
+        axe_finds_nothing(page, place)
 
     assert page.evaluate(
         "getComputedStyle(document.querySelector('#like')).transitionDuration"
