@@ -207,7 +207,7 @@ class Session(SessionViews):
         made = made_for(self.catalogue, liked, len(self.clips) + 1, self.is_judged, seed=seed)
         clip = replace(made, clip_id=clip_id)
         self.clips[number] = clip
-        self.pending = self._next((f"g{number}",))
+        self.pending = self._asked_for(f"g{number}")
         self._store.add_clip(self.listener, number, clip.to_json(), self.pending)
 
     def reset(self) -> None:
@@ -233,8 +233,10 @@ class Session(SessionViews):
         if not clips:
             return self._chosen()
         self._look_for_more()
-        first, *waiting = clips
-        return Pending(first, "request", self._expected(first), tuple(waiting))
+        return self._asked_for(*clips)
+
+    def _asked_for(self, clip: str, *waiting: str) -> Pending:
+        return Pending(clip, "request", self._expected(clip), waiting)
 
     def _chosen(self) -> Pending | None:
         """Return the candidate most likely to be liked; any of equal ones."""
