@@ -31,18 +31,39 @@ def shelf_of(request: Request) -> Shelf:
     return engine_of(request).shelf()
 
 
-def token_of(request: Request) -> str | None:
-    """Return the token of a request; a program's goes before the page's."""
+def bearer_of(request: Request) -> str | None:
+    """Return the token that a program sends; None where the request has none."""
     kind, _, token = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer":
-        return token.strip()
-    return request.cookies.get(COOKIE)
+    return token.strip() if kind.lower() == "bearer" else None
+
+
+def remembered(request: Request) -> tuple[str, int] | None:
+    """Return the token in the page's cookie and its listener; None where it is nobody's here.
+
+    A cookie without a store's id, as earlier players set it, may be another player's.
+
+    Raises:
+        PlayerError: 503 until the catalogue is read.
+    """
+    sessions = shelf_of(request).sessions
+    for name in (sessions.cookie, COOKIE):
+        token = request.cookies.get(name)
+        listener = sessions.listener_of(token) if token else None
+        if token and listener is not None:
+            return token, listener
+    return None
 
 
 def known_listener(request: Request) -> int | None:
-    """Return the number of the listener who sends a request; None where it is nobody's."""
-    token = token_of(request)
-    return shelf_of(request).sessions.listener_of(token) if token else None
+    """Return the number of the listener who sends a request; None where it is nobody's.
+
+    A program's token goes before the page's.
+    """
+    token = bearer_of(request)
+    if token is not None:
+        return shelf_of(request).sessions.listener_of(token)
+    found = remembered(request)
+    return None if found is None else found[1]
 
 
 @contextmanager

@@ -52,7 +52,6 @@ def create_app(
     app.add_exception_handler(PlayerError, _refuse)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _failed)
     app.add_middleware(Guard, bound_to=settings.host, allowed=settings.allowed_hosts)
     return app
 
@@ -80,10 +79,3 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     for name, value in (error.headers or {}).items():
         answer.headers[name] = value
     return answer
-
-
-async def _failed(request: Request, error: Exception) -> JSONResponse:
-    return await _refuse(
-        request,
-        PlayerError(500, "failed", "the player failed here, and has written down why in its log"),
-    )

@@ -72,5 +72,11 @@ class SettingsBody(Body):
     spotify: StrictBool | None = None
 
 
+class GenerateBody(Body):
+    """Of ``POST /api/generate``."""
+
+    clip_id: PressId | None = None
+
+
 class EmptyBody(Body):
     """Of requests that say all by their address."""

@@ -32,15 +32,17 @@ class Clip:
             itself: what is pressed on it is learnt as a judgement of how this track sounds, by the
             personal model (`OnlineListener.feedback_on_sound`) and by the table.
         seed: of what a text-to-music model draws, where one is used.
+        clip_id: of the request that asked for it, where it had one.
     """
 
     features: TrackFeatures
     stand_in: int
     seed: int
+    clip_id: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as what JSON can say."""
-        return {"features": asdict(self.features), "stand_in": self.stand_in, "seed": self.seed}
+        return asdict(self)
 
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> Clip:
@@ -49,7 +51,12 @@ class Clip:
             name: tuple(value) if isinstance(value, list) else value
             for name, value in content["features"].items()
         }
-        return cls(TrackFeatures(**features), int(content["stand_in"]), int(content["seed"]))
+        return cls(
+            TrackFeatures(**features),
+            int(content["stand_in"]),
+            int(content["seed"]),
+            content.get("clip_id"),
+        )
 
 
 def made_for(

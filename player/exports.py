@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from music_env.catalogue import Catalogue
+from player.media import SECONDS
 from player.tracks import safe_link, spotify_links
 
 COLUMNS = (
@@ -71,10 +72,11 @@ def as_csv(catalogue: Catalogue, presses: Sequence[dict[str, Any]]) -> str:
 
 
 def as_m3u(catalogue: Catalogue, presses: Sequence[dict[str, Any]], here: str) -> str:
-    """Return liked tracks as an extended M3U playlist in UTF-8.
+    """Return liked tracks as an extended M3U playlist in UTF-8, for players that know no cookies.
 
-    A track's address is its preview in the catalogue, or its page at Spotify, or else the clip
-    that this player makes of it.
+    A track's address is its preview in the catalogue, or else that of the clip that this server
+    makes of it, which plays while the server runs. A generated clip is its listener's alone: a
+    comment says where the listener's own browser gets it.
 
     Args:
         catalogue: the tracks.
@@ -84,14 +86,18 @@ def as_m3u(catalogue: Catalogue, presses: Sequence[dict[str, Any]], here: str) -
     lines = ["#EXTM3U"]
     for press in presses:
         track = press["track"]
-        link = None
-        if track["kind"] == "catalogue":
-            link = _link(catalogue, int(track["key"]))
-        seconds = -1 if track["duration"] is None else round(track["duration"])
         artists = ", ".join(track["artists"]) or "MusicRec"
         name = one_line(f"{artists} - {track['title']}")
-        lines.append(f"#EXTINF:{seconds},{name}")
-        lines.append(one_line(link or here + track["preview"]["made"]))
+        if track["kind"] == "generated":
+            link = track["downloads"]["wav"]
+            lines.append(f"# Left out: {name}; the browser in which it was made gets {here}{link}")
+            continue
+        preview = safe_link(str(catalogue.preview_url[int(track["key"])]))
+        if preview is None:
+            seconds, link = round(SECONDS), here + track["preview"]["made"]
+        else:
+            seconds, link = -1, preview  # how long a preview is no catalogue says
+        lines += [f"#EXTINF:{seconds},{name}", one_line(link)]
     return "\n".join(lines) + "\n"
 
 

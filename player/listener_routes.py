@@ -8,9 +8,10 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from player.access import known_listener, session_of, shelf_of
+from player.access import bearer_of, remembered, session_of, shelf_of
 from player.bodies import (
     EmptyBody,
+    GenerateBody,
     LearnerBody,
     PreferenceBody,
     PressBody,
@@ -29,16 +30,22 @@ COOKIE_SECONDS = 400 * 24 * 3600
 
 @router.post("/session")
 def greet(request: Request, body: EmptyBody | None = None) -> JSONResponse:
-    """Return the state of the cookie's listener, or of a new one."""
-    if known_listener(request) is not None:
+    """Return the state of the cookie's listener, or of a new one, and set or renew the cookie."""
+    if bearer_of(request) is not None:  # a program, which needs no cookie
         with session_of(request) as session:
             return JSONResponse(session.state())
     sessions = shelf_of(request).sessions
-    token, listener = sessions.create()
+    token, listener = remembered(request) or sessions.create()
     with sessions.use(listener) as session:
         answer = JSONResponse(session.state())
+    _set_cookie(request, answer, sessions.cookie, token)
+    return answer
+
+
+def _set_cookie(request: Request, answer: Response, name: str, token: str) -> None:
+    """Remember the page's listener from now on; who comes again in time is not forgotten."""
     answer.set_cookie(
-        COOKIE,
+        name,
         token,
         max_age=COOKIE_SECONDS,
         httponly=True,
@@ -46,7 +53,8 @@ def greet(request: Request, body: EmptyBody | None = None) -> JSONResponse:
         secure=request.url.scheme == "https",
         path="/",
     )
-    return answer
+    if request.cookies.get(COOKIE) == token:  # set by an earlier player: it has this name now
+        answer.delete_cookie(COOKIE, path="/")
 
 
 @router.post("/listeners", status_code=201)
@@ -118,8 +126,8 @@ def change_settings(request: Request, body: SettingsBody) -> dict[str, Any]:
 
 
 @router.post("/generate")
-def generate(request: Request, body: EmptyBody | None = None) -> dict[str, Any]:
+def generate(request: Request, body: GenerateBody | None = None) -> dict[str, Any]:
     """Compose a clip from what was liked, to be judged next."""
     with session_of(request) as session:
-        session.generate()
+        session.generate(None if body is None else body.clip_id)
         return session.state()

@@ -19,7 +19,8 @@ router = APIRouter(prefix="/media")
 Key = Annotated[str, Path(pattern=r"^g?[0-9]{1,9}$")]
 
 KEPT = "private, max-age=86400"
-"""A track's picture and clip are always the same; a clip's number is used again after a reset."""
+"""Of the catalogue's tracks, whose pictures and clips are always the same; what was made for one
+listener is not kept by the browser."""
 
 SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """Of a picture that is opened by itself: it runs and loads nothing."""

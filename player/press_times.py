@@ -9,7 +9,8 @@ In the browser the page measures itself (by User Timing): ``press-to-next`` is f
 end of the frame that shows the next track, with the request, learning and the disk in between;
 ``press-to-artwork`` is until its picture can be drawn as well. Through the API it is from sending
 the press to its answer. Of that the server tells its own part (``Server-Timing``), and how much of
-it was processor time, which is the same on a busy machine.
+it was processor time, which is the same on a busy machine. With ``--at-most`` the exit status is 1
+where a median press takes longer.
 """
 
 from __future__ import annotations
@@ -98,6 +99,15 @@ def lines(times: Times) -> list[str]:
     return found
 
 
+def too_slow(times: Times, at_most: float | None) -> str | None:
+    """Return what is wrong where the median of the first measure is above a limit [ms]."""
+    name, values = next(iter(times.items()))
+    median = float(np.median(values)) if len(values) else float("nan")
+    if at_most is None or median <= at_most:  # nothing measured is above any limit
+        return None
+    return f"{name}: median {median:.1f} ms, at most {at_most:g} ms asked for"
+
+
 @contextmanager
 def _own(arguments: argparse.Namespace) -> Iterator[ServerProcess]:
     """Start a player with the policy of the data folder, and listeners in one that is deleted."""
@@ -125,8 +135,8 @@ def _own(arguments: argparse.Namespace) -> Iterator[ServerProcess]:
             yield server
 
 
-def main() -> None:
-    """Parse the command line and print what was measured."""
+def main() -> int:
+    """Parse the command line, print what was measured; return the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -138,13 +148,22 @@ def main() -> None:
     add("--tracks", type=int, metavar="N", help="a made-up catalogue of N tracks (bench.million)")
     add("--data", type=Path, default=DATA, help="folder of the policy (default: %(default)s)")
     add("--timesteps", type=int, help="tracks to judge where the policy has to be trained first")
+    add(
+        "--at-most",
+        type=float,
+        metavar="MS",
+        help="exit with status 1 where the median of press-to-next, or press-to-answer, is above",
+    )
     arguments = parser.parse_args()
     if arguments.presses < 1:
         parser.error(f"--presses must be at least 1, got {arguments.presses}")
+    if arguments.at_most is not None and not arguments.at_most > 0:
+        parser.error(f"--at-most must be above 0 ms, got {arguments.at_most}")
     measure = api_times if arguments.api else browser_times
     if arguments.address is not None:
-        print("\n".join(lines(measure(arguments.address, arguments.presses))))
-        return
+        times = measure(arguments.address, arguments.presses)
+        print("\n".join(lines(times)))
+        return _verdict(times, arguments.at_most)
     with _own(arguments) as server:
         before = ProcessCost.of(server.pid)
         times = measure(server.address, arguments.presses)
@@ -155,7 +174,16 @@ def main() -> None:
                 f"server: {1e3 * (after.cpu - before.cpu) / arguments.presses:.1f} ms of processor "
                 f"time a press, with what it does besides; at most {after.memory:.0f} MB"
             )
+    return _verdict(times, arguments.at_most)
+
+
+def _verdict(times: Times, at_most: float | None) -> int:
+    wrong = too_slow(times, at_most)
+    if wrong is None:
+        return 0
+    print(f"press_times: {wrong}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

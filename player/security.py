@@ -23,6 +23,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from player.errors import PlayerError
 
 COOKIE = "musicrec_listener"
+"""How the page's cookie is called, with the store's id behind it: cookies ignore ports, and another
+player on this machine must not overwrite them. Without an id by players of before."""
 MAX_BODY = 16 * 1024
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -43,6 +45,8 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
 }
+
+_FAILED = PlayerError(500, "failed", "the player failed here, and has written down why in its log")
 
 
 def page_policy(
@@ -88,6 +92,11 @@ def origins_of(links: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(found)) if len(found) <= MAX_ORIGINS else ("http:", "https:")
 
 
+def cookie_of(store_id: str) -> str:
+    """Return the name of the cookie of a store's listeners."""
+    return f"{COOKIE}_{store_id}"
+
+
 def host_name(host: str) -> str:
     """Return the name in a Host header, without port and brackets, in small letters."""
     if host.startswith("["):
@@ -97,6 +106,8 @@ def host_name(host: str) -> str:
 
 class Guard:
     """Refuses foreign hosts and origins and bodies that are too large; adds the headers.
+
+    It answers for an application that fails, too (500), and lets the error through to the log.
 
     Args:
         app: what is guarded.
@@ -116,20 +127,29 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
+        has_begun = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
         try:
-            self._check(scope)
-            whole = await _limited(scope, receive)
-        except PlayerError as error:
-            await _answer(error, send_with_headers)
-            return
-        await self.app(scope, whole, send_with_headers)
+            try:
+                self._check(scope)
+                whole = await _limited(scope, receive)
+            except PlayerError as error:
+                await _answer(error, send_with_headers)
+                return
+            await self.app(scope, whole, send_with_headers)
+        except Exception:  # answered here: what Starlette would answer has no headers of ours
+            if not has_begun:
+                await _answer(_FAILED, send_with_headers)
+            raise
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -167,7 +187,7 @@ def _check_origin(headers: Headers, host: str, scope: Scope) -> None:
     elif origin is not None:
         if str(origin).lower() == own:
             return
-    elif COOKIE not in cookie_parser(headers.get("cookie", "")):
+    elif not any(name.startswith(COOKIE) for name in cookie_parser(headers.get("cookie", ""))):
         return  # a program; without a token it will be told so
     raise PlayerError(
         403,

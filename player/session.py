@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,9 @@ from player.dueling_learner import DuelingLearner
 from player.errors import PlayerError
 from player.learners import Judgement, TabularLearner
 from player.nearest import nearest_preferences
+from player.records import Pending, Press
+from player.settings import DEFAULT_SETTINGS
 from player.shortlist import Shortlist
-from player.store import Pending, Press
 from player.views import SessionViews
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from player.sessions import Sessions
 
 _EQUAL = 1e-9  # probabilities that differ by less are equal up to rounding
-
-DEFAULT_SETTINGS: Mapping[str, bool] = {"remote_media": False, "spotify": False}
 
 
 class Session(SessionViews):
@@ -137,7 +136,7 @@ class Session(SessionViews):
         self.presses.append(press)
         self._mark(track, True)
         self._learn(self._judgement(press))
-        self.pending = self._chosen()
+        self.pending = self._next(shown.waiting)
         self._store.add_press(self.listener, press, self.pending)
         return False
 
@@ -163,11 +162,12 @@ class Session(SessionViews):
             if self.dueling is not None:
                 self.dueling.undo()
         self._look_for_more()
-        self.pending = Pending(press.track, press.recommended_by, press.expected)
+        waiting = () if self.pending is None else self.pending.clips
+        self.pending = Pending(press.track, press.recommended_by, press.expected, waiting)
         self._store.undo_press(self.listener, press.number, self.pending)
 
     def ask_for(self, preference: Preference) -> None:
-        """Show tracks of a preference from now on.
+        """Show tracks of a preference from now on; a clip that is not judged yet goes.
 
         Raises:
             PlayerError: 422: the catalogue has no such artist or genre.
@@ -181,11 +181,11 @@ class Session(SessionViews):
         self._store.change(self.listener, pending=self.pending, preference=content)
 
     def choose_learner(self, learner: str) -> None:
-        """Let a learner recommend from now on."""
+        """Let a learner recommend from now on; a clip that was asked for stays."""
         if learner != self.learner:
             self.learner = learner
             self._shortlist.forget()
-            self.pending = self._chosen()
+            self.pending = self._next(() if self.pending is None else self.pending.clips)
             self._store.change(self.listener, pending=self.pending, learner=learner)
 
     def change_settings(self, changes: Mapping[str, bool]) -> None:
@@ -193,15 +193,21 @@ class Session(SessionViews):
         self.settings = {**self.settings, **changes}
         self._store.change(self.listener, pending=self.pending, settings=self.settings)
 
-    def generate(self) -> None:
-        """Make a clip of what was liked so far, which is to be judged next."""
+    def generate(self, clip_id: str | None = None) -> None:
+        """Make a clip of what was liked so far, which is to be judged next.
+
+        Args:
+            clip_id: the caller's: a clip of this id that is there already is not made twice.
+        """
+        if clip_id is not None and any(c.clip_id == clip_id for c in self.clips.values()):
+            return
         liked = [self._of_key(press.track) for press in self.presses if press.liked]
-        number = max(self.clips, default=0) + 1
+        number = self._store.last_clip(self.listener) + 1  # also of those before a reset
         seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
-        clip = made_for(self.catalogue, liked, number, self.is_judged, seed=seed)
+        made = made_for(self.catalogue, liked, len(self.clips) + 1, self.is_judged, seed=seed)
+        clip = replace(made, clip_id=clip_id)
         self.clips[number] = clip
-        key = f"g{number}"
-        self.pending = Pending(key, "request", self._expected(key))
+        self.pending = self._asked_for(f"g{number}")
         self._store.add_clip(self.listener, number, clip.to_json(), self.pending)
 
     def reset(self) -> None:
@@ -221,6 +227,16 @@ class Session(SessionViews):
     def _look_for_more(self) -> None:
         self.remaining = len(self.candidates.left(self.is_judged))
         self._suggestions: list[dict[str, Any]] | None = None
+
+    def _next(self, clips: Sequence[str]) -> Pending | None:
+        """Return the first of the clips that are not judged yet, or else the best candidate."""
+        if not clips:
+            return self._chosen()
+        self._look_for_more()
+        return self._asked_for(*clips)
+
+    def _asked_for(self, clip: str, *waiting: str) -> Pending:
+        return Pending(clip, "request", self._expected(clip), waiting)
 
     def _chosen(self) -> Pending | None:
         """Return the candidate most likely to be liked; any of equal ones."""

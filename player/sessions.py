@@ -15,6 +15,7 @@ from music_env.listener import Preference
 from music_env.songs import same_songs
 from player.errors import PlayerError
 from player.refresher import Refresher
+from player.security import cookie_of
 from player.session import Session
 from player.settings import LEARNERS
 from player.store import Store
@@ -29,6 +30,16 @@ MAX_IN_MEMORY = 256
 """Listeners kept in memory; those who pressed longest ago are learnt anew when they return."""
 
 
+@contextmanager
+def _refused_by_the_disk() -> Iterator[None]:
+    """Answer what the disk refuses with a reason."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        reason = f"nothing has happened, as it could not be saved: {error}"
+        raise PlayerError(507, "not-saved", reason) from error
+
+
 class Sessions:
     """All listeners of a catalogue.
 
@@ -41,6 +52,7 @@ class Sessions:
 
     Attributes:
         recommender: of the policy, set once it is there.
+        cookie: the name of its listeners' cookies.
     """
 
     def __init__(
@@ -53,6 +65,7 @@ class Sessions:
         clips_have_notes: bool = True,
     ) -> None:
         self.store, self.catalogue, self.table = store, catalogue, table
+        self.cookie = cookie_of(store.id)
         self.song_of = same_songs(catalogue)
         self.learning, self.clips_have_notes = learning, clips_have_notes
         self.recommender: OnlineRecommender | None = None
@@ -62,11 +75,16 @@ class Sessions:
         self._refresher = Refresher()
 
     def create(self) -> tuple[str, int]:
-        """Store a new listener; return its token and number."""
+        """Store a new listener; return its token and number.
+
+        Raises:
+            PlayerError: 507: the disk refused it.
+        """
         token = secrets.token_urlsafe(32)
-        listener = self.store.add_listener(
-            hashed(token), seed=secrets.randbits(32), learner=LEARNERS[-1]
-        )
+        with _refused_by_the_disk():
+            listener = self.store.add_listener(
+                hashed(token), seed=secrets.randbits(32), learner=LEARNERS[-1]
+            )
         return token, listener
 
     def listener_of(self, token: str) -> int | None:
@@ -96,18 +114,15 @@ class Sessions:
                 break
             session.lock.release()
         try:
-            session.load(self.recommender)
-            yield session
-        except PlayerError:
-            raise  # a refusal, before anything was changed
-        except sqlite3.Error as error:
-            self._give_up(session)
-            raise PlayerError(
-                507, "not-saved", f"nothing has happened, as it could not be saved: {error}"
-            ) from error
-        except BaseException:
-            self._give_up(session)
-            raise
+            with _refused_by_the_disk():
+                try:
+                    session.load(self.recommender)
+                    yield session
+                except PlayerError:
+                    raise  # a refusal, before anything was changed
+                except BaseException:
+                    self._give_up(session)
+                    raise
         finally:
             session.lock.release()
 

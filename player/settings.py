@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,9 @@ DATA = Path("runs") / "player"
 
 LEARNERS = ("tabular", "dueling-dqn")
 """Who can recommend; the last one does where nothing else is chosen."""
+
+DEFAULT_SETTINGS: Mapping[str, bool] = {"remote_media": False, "spotify": False}
+"""A listener's switches: what is loaded from other hosts."""
 
 
 @dataclass(frozen=True)

@@ -35,10 +35,15 @@ class Shortlist:
     def __init__(self, session: Session, refresher: Refresher) -> None:
         self._session, self._refresher = session, refresher
         self.best: NDArray[np.int64] | None = None
+        self._n_forgotten = 0
 
     def forget(self) -> None:
-        """Note that other candidates, or another learner, are asked for."""
+        """Note that other candidates or another learner are asked for, or the taste is forgotten.
+
+        A ranking that has begun is not taken either.
+        """
         self.best = None
+        self._n_forgotten += 1
 
     def pool(self, left: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
         """Return at most `MAX_SHORTLIST` of the tracks that are left, and have the rest ranked.
@@ -64,17 +69,17 @@ class Shortlist:
         with session.lock:
             if session.given_up or not session.is_loaded:
                 return
-            candidates, learner = session.candidates, session.learner
-            tracks = candidates.left(session.is_judged)
+            begun = self._n_forgotten
+            tracks = session.candidates.left(session.is_judged)
         likely = np.empty(len(tracks), dtype=np.float32)
         for start in range(0, len(tracks), CHUNK):
             part = slice(start, start + CHUNK)
             with session.lock:
-                if candidates is not session.candidates or learner != session.learner:
+                if begun != self._n_forgotten:
                     return  # somebody asked for something else, and for another ranking
                 likely[part] = session.active()[1].like_probabilities(tracks[part])
             yield
         best = tracks[top_k(likely, MAX_SHORTLIST)]
         with session.lock:
-            if candidates is session.candidates and learner == session.learner:
+            if begun == self._n_forgotten:
                 self.best = best

@@ -5,7 +5,8 @@ python -m player.soak --listeners 50 --minutes 10
 Starts ``recommend.py`` as a process of its own and lets simulated listeners press through the API,
 each as fast as it is answered. After half of the time the server is killed, started again on the
 same listeners, and all go on. Each compares its history with what was acknowledged: when the server
-is back, and at the end. The exit status is 1 where anything was lost, mixed up, or an error.
+is back, and at the end. The exit status is 1 where anything was lost, mixed up, or an error,
+and where all had judged every track before the time was over.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class SoakReport:
         outage: of these without a server [s].
         costs: of the server before the kill, and after it.
         complaints: what the server wrote to standard error.
+        is_filled: whether anybody still pressed when the time was over.
     """
 
     listeners: Sequence[SoakListener]
@@ -48,6 +50,12 @@ class SoakReport:
     outage: float
     costs: Sequence[ProcessCost]
     complaints: str = ""
+    is_filled: bool = True
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether anything went wrong, or the time was not filled: then it shows too little."""
+        return any(self.wrong.values()) or not self.is_filled
 
     @property
     def wrong(self) -> dict[str, int]:
@@ -91,6 +99,11 @@ class SoakReport:
                 f"{max(cost.memory for cost in self.costs):.0f} MB"
             )
         lines.append(", ".join(f"{what} {count}" for what, count in self.wrong.items()))
+        if not self.is_filled:
+            lines.append(
+                "the time was not filled: every listener had judged all tracks, or had failed, "
+                f"after {self.seconds:.0f} s. Take a larger --catalogue, a --pause, or less time"
+            )
         faults = [fault for listener in self.listeners for fault in listener.faults]
         lines += [f"fault: {fault}" for fault in faults[:MAX_FAULTS]]
         if self.complaints:
@@ -126,17 +139,19 @@ def soak(
     ]
     costs: list[ProcessCost | None] = []
 
-    def wait(until: float, presses: int) -> None:
+    def wait(until: float, presses: int) -> bool:
+        """Whether it lasted: else nobody has anything left to press on."""
         while time.monotonic() < until or sum(one.presses for one in everybody) < presses:
             if all(future.done() for future in running):
-                return  # there is nothing left to press on
+                return False
             time.sleep(min(0.1, max(0.01, until - time.monotonic())))
+        return True
 
     started = time.monotonic()
     with ThreadPoolExecutor(len(everybody)) as pool:
         running = [pool.submit(one.run, is_over.is_set, pause) for one in everybody]
         try:
-            wait(started + seconds / 2, least)
+            lasted = wait(started + seconds / 2, least)
             costs.append(ProcessCost.of(server.pid))
             outage.begin()
             killed = time.monotonic()
@@ -146,7 +161,8 @@ def soak(
             without = time.monotonic() - killed
             outage.end()
             before = sum(one.presses for one in everybody)
-            wait(max(started + seconds, time.monotonic() + seconds / 4), before + least)
+            end = max(started + seconds, time.monotonic() + seconds / 4)
+            lasted = wait(end, before + least) and lasted
         finally:
             outage.end()  # nobody waits for a server that does not come back
             is_over.set()
@@ -154,9 +170,8 @@ def soak(
             future.result()
     took = time.monotonic() - started
     costs.append(ProcessCost.of(server.pid))
-    return SoakReport(
-        everybody, took, without, [c for c in costs if c is not None], server.complaints()
-    )
+    known = [cost for cost in costs if cost is not None]
+    return SoakReport(everybody, took, without, known, server.complaints(), lasted)
 
 
 def main() -> int:
@@ -189,7 +204,7 @@ def main() -> int:
                 pause=arguments.pause,
             )
     print("\n".join(report.lines()))
-    return 1 if any(report.wrong.values()) else 0
+    return 1 if report.has_failed else 0
 
 
 def policy_arguments(settings: PlayerSettings) -> list[str | Path]:

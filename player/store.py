@@ -8,14 +8,16 @@ is learnt again from them after a restart.
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from player.records import ListenerRow, Pending, Press
 
 SCHEMA_VERSION = 1
 
@@ -49,61 +51,19 @@ CREATE TABLE IF NOT EXISTS clips (
     content TEXT NOT NULL,          -- JSON, see player.clips
     PRIMARY KEY (listener, number)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS forgotten_clips (
+    listener INTEGER PRIMARY KEY REFERENCES listeners (id),
+    number INTEGER NOT NULL         -- the last one that a reset deleted: none is given out twice
+);
+CREATE TABLE IF NOT EXISTS about (
+    name TEXT PRIMARY KEY,          -- "id": tells this file from other players' on one machine
+    value TEXT NOT NULL
+) WITHOUT ROWID;
 """
 
 
 class StoreError(RuntimeError):
     """A file that cannot be used as the player's store; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class Pending:
-    """The track to be judged.
-
-    Attributes:
-        track: its key.
-        recommended_by: the learner that chose it; "request" for a clip that was asked for.
-        expected: learner -> the probability of a like; None where it was not there yet.
-    """
-
-    track: str
-    recommended_by: str
-    expected: Mapping[str, float | None]
-
-    def to_json(self) -> str:
-        """Return it as JSON text."""
-        return json.dumps([self.track, self.recommended_by, dict(self.expected)])
-
-    @classmethod
-    def of_json(cls, text: str | None) -> Pending | None:
-        """Return what `to_json` gave."""
-        return None if text is None else cls(*json.loads(text))
-
-
-@dataclass(frozen=True)
-class Press:
-    """A judgement as it is stored; see the table's columns."""
-
-    number: int
-    press_id: str
-    track: str
-    liked: bool
-    recommended_by: str
-    expected: Mapping[str, float | None]
-    at: float = field(default_factory=time.time)
-    undone: bool = False
-
-
-@dataclass(frozen=True)
-class ListenerRow:
-    """A listener as it is stored; see the table's columns."""
-
-    id: int
-    seed: int
-    learner: str
-    preference: dict[str, Any]
-    settings: dict[str, bool]
-    pending: Pending | None
 
 
 class Store:
@@ -114,6 +74,9 @@ class Store:
 
     Args:
         path: the file; made with its folder where there is none.
+
+    Attributes:
+        id: eight hexadecimal digits drawn when the file was made. No secret.
 
     Raises:
         StoreError: another process has it, or it is none of this version's.
@@ -147,6 +110,8 @@ class Store:
             )
         self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
         run(f"PRAGMA user_version={SCHEMA_VERSION}")
+        run("INSERT OR IGNORE INTO about VALUES ('id', ?)", (secrets.token_hex(4),))
+        self.id = str(run("SELECT value FROM about WHERE name = 'id'").fetchone()[0])
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -221,6 +186,11 @@ class Store:
         """Delete all presses and clips and the preference of a listener, and give a new seed."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM presses WHERE listener = ?", (listener,))
+            connection.execute(
+                "INSERT OR REPLACE INTO forgotten_clips "
+                "SELECT listener, max(number) FROM clips WHERE listener = ? GROUP BY listener",
+                (listener,),
+            )
             connection.execute("DELETE FROM clips WHERE listener = ?", (listener,))
             _set(connection, listener, "preference", json.dumps({}))
             _set(connection, listener, "pending", None)
@@ -285,6 +255,16 @@ class Store:
         """Return the clips of a listener by their numbers."""
         rows = self._all("SELECT number, content FROM clips WHERE listener = ?", listener)
         return {number: json.loads(content) for number, content in rows}
+
+    def last_clip(self, listener: int) -> int:
+        """Return the highest number that a clip of a listener ever had; 0: there was none."""
+        found = self._all(
+            "SELECT number FROM clips WHERE listener = ?1 "
+            "UNION SELECT number FROM forgotten_clips WHERE listener = ?1 "
+            "ORDER BY number DESC LIMIT 1",
+            listener,
+        )
+        return int(found[0][0]) if found else 0
 
     def close(self) -> None:
         """Close the file; everything is on disk already."""

@@ -18,7 +18,7 @@ from player.tracks import clip_json, clip_reward_terms, reward_terms, track_json
 if TYPE_CHECKING:
     from player.dueling_learner import DuelingLearner
     from player.learners import Judgement, TabularLearner
-    from player.store import Pending, Press
+    from player.records import Pending, Press
 
 
 class SessionViews:

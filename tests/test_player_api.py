@@ -245,8 +245,44 @@ def test_the_cookie_stays_the_same_listener(player: Player) -> None:
         assert part in cookie
     state = press(browser, True)
     again = browser.post("/api/session")
-    assert "set-cookie" not in again.headers
     assert ok(again) == state
+    assert again.headers["set-cookie"] == cookie, "renewed: who comes every week is remembered"
+    assert f"Max-Age={400 * 24 * 3600}" in cookie
+
+
+def test_two_players_on_one_machine_keep_their_listeners(
+    player: Player, catalogue: Path, tmp_path: Path
+) -> None:
+    """A browser keeps cookies by host name: what one port sets, the other one gets and may replace.
+
+    Also of the same catalogue, and in whatever order the page's cookies are sent.
+    """
+    here = player.browser()
+    state = press(here, True)
+    with started(catalogue, tmp_path / "data") as other:
+        there = TestClient(other.app, base_url=ADDRESS, headers=PAGE, cookies=here.cookies)
+        assert ok(there.post("/api/session"))["presses"] == 0
+        pressed = press(there, False)
+        both = TestClient(player.app, base_url=ADDRESS, headers=PAGE, cookies=there.cookies)
+        assert ok(both.post("/api/session")) == state
+        back = TestClient(other.app, base_url=ADDRESS, headers=PAGE, cookies=both.cookies)
+        assert ok(back.post("/api/session")) == pressed
+    assert len({name for name in back.cookies}) == 2
+
+
+def test_a_cookie_of_an_earlier_player_is_honoured_where_it_is_ours(player: Player) -> None:
+    browser = player.browser()
+    state = press(browser, True)
+    ((name, token),) = browser.cookies.items()
+    for value, presses in ((token, 1), ("of-another-player", 0)):
+        earlier = TestClient(
+            player.app, base_url=ADDRESS, headers=PAGE, cookies={"musicrec_listener": value}
+        )
+        found = ok(earlier.post("/api/session"))
+        assert found["presses"] == presses
+        assert (earlier.cookies.get(name) == token) == (found == state)
+    answer = earlier.post("/api/session", headers={"Authorization": "Bearer x"})
+    refused(answer, 401, "no-listener")
 
 
 def test_reset_forgets(browser: TestClient) -> None:
@@ -261,6 +297,13 @@ def test_reset_forgets(browser: TestClient) -> None:
     assert state["track"]["kind"] == "catalogue"
     assert ok(browser.get("/api/history"))["presses"] == []
     refused(browser.get("/media/g1/clip.mid"), 404, "unknown-track")
+    for key in ("g2", "g3"):  # a browser may still have pictures of g1, and another tab show it
+        track = ok(browser.post("/api/generate"))["track"]
+        assert (track["key"], track["title"]) == (key, "Made for you 1")
+        stale = {"press_id": "on-an-old-clip", "track": "g1", "liked": True}
+        refused(browser.post("/api/press", json=stale), 409, "stale-track")
+        ok(browser.post("/api/reset"))
+        ok(browser.post("/api/reset"))
 
 
 def test_unknown_names_are_told_the_nearest(browser: TestClient) -> None:
@@ -305,6 +348,57 @@ def test_generate_is_pressed_on_and_learnt(player: Player) -> None:
     midi = browser.get(track["downloads"]["midi"])
     assert midi.content.startswith(b"MThd")
     assert "attachment" in midi.headers["content-disposition"]
+
+
+def test_a_clip_stays_until_it_is_judged(catalogue: Path, tmp_path: Path) -> None:
+    """After Undo, also back over a clip, with another learner, and after a restart."""
+
+    def undo(browser: TestClient) -> dict[str, Any]:
+        last = ok(browser.get("/api/state"))["last_press"]["press_id"]
+        return ok(browser.post("/api/undo", json={"press_id": last}))
+
+    def shown(state: dict[str, Any]) -> str:
+        key: str = state["track"]["key"]
+        return key
+
+    with started(catalogue, tmp_path) as player:
+        browser = player.browser()
+        first = shown(ok(browser.get("/api/state")))
+        press(browser, True)
+        ok(browser.post("/api/generate"))
+        press(browser, True)
+        assert shown(ok(browser.post("/api/generate"))) == "g2"
+        assert shown(ok(browser.put("/api/learner", json={"learner": "tabular"}))) == "g2"
+        assert shown(undo(browser)) == "g1"
+        assert shown(undo(browser)) == first
+        cookies = browser.cookies
+    with started(catalogue, tmp_path) as player:
+        browser = TestClient(player.app, base_url=ADDRESS, headers=PAGE, cookies=cookies)
+        assert shown(ok(browser.get("/api/state"))) == first
+        state = press(browser, False)
+        assert shown(state) == "g1"
+        assert state["track"]["recommended_by"] == "request"
+        assert state["remaining"] == 59, "of 60: what was just judged no longer counts"
+        assert shown(undo(browser)) == first
+        back = ok(browser.put("/api/learner", json={"learner": "dueling-dqn"}))
+        assert shown(back) == "g1", "it was asked for, the other track was not"
+        assert shown(press(browser, True)) == "g2"
+        state = press(browser, True)
+        assert state["track"]["kind"] == "catalogue" and state["presses"] == 2
+        assert shown(ok(browser.post("/api/generate"))) == "g3"
+        assert ok(browser.put("/api/preference", json={}))["track"]["kind"] == "catalogue"
+        assert press(browser, True)["track"]["kind"] == "catalogue", "a new wish lets it go"
+
+
+def test_a_clip_whose_answer_was_lost_is_not_made_twice(browser: TestClient) -> None:
+    body = {"clip_id": "asked-for-once"}
+    first = ok(browser.post("/api/generate", json=body))
+    assert ok(browser.post("/api/generate", json=body)) == first
+    assert first["track"]["key"] == "g1"
+    state = press(browser, True)
+    assert ok(browser.post("/api/generate", json=body)) == state, "a late retry shows it not again"
+    assert ok(browser.post("/api/generate", json={}))["track"]["key"] == "g2"
+    refused(browser.post("/api/generate", json={"clip_id": "short"}), 422, "bad-request")
 
 
 def test_a_clip_says_nothing_of_the_preference() -> None:

@@ -27,7 +27,7 @@ from player_page import (  # noqa: E402
     tab_to,
 )
 from player_server import by_rule, tracks_frame  # noqa: E402
-from playwright.sync_api import Browser, Route, expect  # noqa: E402
+from playwright.sync_api import Browser, Page, Response, Route, expect  # noqa: E402
 
 from player.chromium import CHROMIUM, PATIENCE, chromium  # noqa: E402
 
@@ -296,6 +296,23 @@ def test_the_preview_plays_pauses_seeks_and_goes_on(visit: Callable[..., Visit])
     one.check()
 
 
+def test_a_wish_that_nothing_fits_is_said_to_be_one(visit: Callable[..., Visit]) -> None:
+    """Nobody who has judged one track is told to have judged all that fit."""
+    one = visit()
+    page = one.page
+    page.locator("#like").click()
+    has_pressed(page, 1)
+    page.get_by_label("Danceability at most").fill("0")
+    expect(page.get_by_role("heading", name="Nothing fits this wish")).to_be_visible()
+    expect(page.locator("#none-left")).to_contain_text("No track of the catalogue is all that")
+    expect(page.locator("#none-left")).not_to_contain_text("judged")
+    expect(page.locator("#announcement")).to_have_text("Nothing fits this wish.")
+    page.locator("#nearest button").first.click()
+    expect(page.locator("#title")).to_be_focused()
+    expect(page.locator("#facts")).to_contain_text("expects a like")
+    one.check()
+
+
 def test_a_clip_is_fetched_before_play_is_pressed(visit: Callable[..., Visit]) -> None:
     one = visit()
     state = "document.querySelector('audio').readyState"
@@ -376,6 +393,52 @@ def test_a_press_without_an_answer_outlives_a_reload(visit: Callable[..., Visit]
     expect(page.locator("#liked-list li")).to_contain_text([str(title)])
 
 
+def test_a_press_at_which_the_server_fails_is_given_up_and_kept(
+    visit: Callable[..., Visit],
+) -> None:
+    """A 500 may come for ever: the listener is told what to do, and a reload sends it again."""
+    one = visit()
+    page = one.page
+    sent: list[str] = []
+
+    def fail(route: Route) -> None:
+        sent.append(route.request.post_data_json["press_id"])
+        reason = '{"error": {"code": "failed", "reason": "the player failed here"}}'
+        route.fulfill(status=500, body=reason)
+
+    page.route("**/api/press", fail)
+    page.locator("#like").click()
+    expect(page.locator("#notice")).to_contain_text("What you pressed is kept")
+    expect(page.locator("#notice")).to_contain_text("load the page again")
+    expect(page.locator("#stage")).to_have_attribute("aria-busy", "false")
+    page.wait_for_timeout(9_000)  # longer than between any two attempts
+    assert len(sent) == 4 and len(set(sent)) == 1
+    page.unroute("**/api/press")
+    page.get_by_role("button", name="Try now").click()  # loads the page
+    has_pressed(page, 1)
+    expect(page.locator("#history-list li")).to_have_count(1)
+    one.arrive()
+    has_pressed(page, 1)
+
+
+def test_a_clip_whose_answer_is_lost_is_made_once(visit: Callable[..., Visit]) -> None:
+    page = visit().page
+    sent: list[str] = []
+
+    def lose_one(route: Route) -> None:
+        sent.append(route.request.post_data)
+        if len(sent) == 1:
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/api/generate", lose_one)
+    page.keyboard.press("g")
+    expect(page.locator("#title")).to_have_text("Made for you 1")
+    assert len(sent) == 2 and len(set(sent)) == 1
+
+
 def test_a_refusal_is_shown_with_its_reason(visit: Callable[..., Visit]) -> None:
     page = visit().page
     body = '{"error": {"code": "not-saved", "reason": "the disk is full"}}'
@@ -447,6 +510,52 @@ def test_other_hosts_only_once_they_are_switched_on(visit: Callable[..., Visit])
     assert not [error for error in one.errors if "Failed to load resource" not in error]
 
 
+def test_the_policy_follows_the_switches_by_whatever_way_one_comes(
+    visit: Callable[..., Visit],
+) -> None:
+    """A link on another site leads to the page without the strict cookie: it is loaded again."""
+    one = visit()
+    page = one.page
+    spotify = "https://open.spotify.com/embed/**"
+    page.route(spotify, lambda route: route.fulfill(body="<p>a player</p>"))
+    page.get_by_role("button", name="Settings and keys").click()
+    page.get_by_role("switch", name="Spotify").click()
+    frame = page.frame_locator('iframe[title="Spotify\'s player"]')
+    expect(frame.locator("p")).to_have_text("a player")
+    link = f'<a href="{one.address}/">To the player</a>'
+    page.route(
+        "http://elsewhere.example/**",
+        lambda route: route.fulfill(body=link, content_type="text/html"),
+    )
+    page.goto("http://elsewhere.example/")
+    served: list[bool] = []  # for whom Spotify is switched on
+
+    def note(answer: Response) -> None:
+        if answer.url == f"{one.address}/":
+            served.append("frame-src 'none'" not in answer.headers["content-security-policy"])
+
+    page.on("response", note)
+    page.get_by_role("link", name="To the player").click()
+    expect(frame.locator("p")).to_have_text("a player")
+    expect(page.locator("html")).to_have_attribute("data-spotify", "on")
+    assert served == [False, True]
+    one.check()
+
+    loads: list[str] = []
+
+    def strictly(route: Route) -> None:  # whatever is switched on
+        loads.append(route.request.url)
+        answer = route.fetch()
+        body = answer.text().replace('data-spotify="on"', 'data-spotify="off"')
+        route.fulfill(response=answer, body=body)
+
+    page.route(f"{one.address}/", strictly)
+    one.arrive()
+    expect(page.locator("#facts")).to_contain_text("expects a like")
+    page.wait_for_load_state("networkidle")
+    assert len(loads) == 2, "loaded again once, and not for ever"
+
+
 def test_what_a_catalogue_says_runs_no_script(
     browser: Browser, tmp_path: Path, visit: Callable[..., Visit]
 ) -> None:
@@ -467,7 +576,22 @@ def test_what_a_catalogue_says_runs_no_script(
         titles = set()
         page.locator("#artist").click()
         expect(page.locator("#artist-list [role=option]")).to_have_count(n)
-        page.keyboard.press("Escape")
+        for attack in ("long long", "<script>"):
+            page.locator("#artist").fill(attack)
+            page.locator("#artist-list [role=option]", has_text=attack).first.click()
+            expect(page.locator("#artists")).to_contain_text(attack)
+            chosen = page.locator("#artists").text_content()
+            page.get_by_label("Genre").select_option(chosen)
+            expect(page.locator("#facts li").first).to_have_text(str(chosen))
+            expect(page.locator("#why")).to_contain_text(f"you asked for {chosen}: it is")
+            assert remaining(page) == 1
+            for size in (WIDE, NARROW):
+                page.set_viewport_size(size)
+                width = page.evaluate("document.documentElement.scrollWidth")
+                assert width <= size["width"], f"{attack}: {width} px wide"
+            page.set_viewport_size(WIDE)
+            page.get_by_role("button", name="Leave everything open").click()
+            expect(page.locator("#remaining")).to_have_text(f"{n} tracks")
         page.locator("#artist").blur()  # letters that are typed there are no presses
         for number in range(1, n + 1):
             titles.add(page.locator("#title").text_content())
@@ -492,6 +616,63 @@ def test_what_a_catalogue_says_runs_no_script(
 # --- For everybody --------------------------------------------------------------------------------
 
 
+def axe_finds_nothing(page: Page, place: str) -> None:
+    """Nor is the page wider than the window."""
+    found = Axe().run(page)
+    assert found.violations_count == 0, f"{place}: {found.generate_report()}"
+    assert page.viewport_size is not None
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= page.viewport_size["width"], f"{place} is {width} px wide"
+
+
+@pytest.mark.parametrize(
+    ("viewport", "scheme"), [(WIDE, "dark"), (NARROW, "light")], ids=["wide", "narrow"]
+)
+def test_axe_finds_nothing_in_what_comes_now_and_then(
+    visit: Callable[..., Visit], viewport: dict[str, int], scheme: str
+) -> None:
+    """A generated track, what the page says of waiting and training, and Spotify's frame."""
+    one = visit(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+    page = one.page
+    page.keyboard.press("g")
+    expect(page.locator("#title")).to_have_text("Made for you 1")
+    expect(page.get_by_role("link", name="MIDI")).to_be_visible()
+    axe_finds_nothing(page, "a generated track")
+    page.keyboard.press("l")
+    has_pressed(page, 1)
+    page.keyboard.press("u")
+    expect(page.locator("#notice")).to_contain_text("Taken back")
+    axe_finds_nothing(page, "a message")
+    page.route("**/api/press", lambda route: route.abort())
+    page.keyboard.press("l")
+    expect(page.locator("#notice")).to_contain_text("does not answer")
+    expect(page.get_by_role("button", name="Try now")).to_be_visible()
+    axe_finds_nothing(page, "a message of waiting")
+    page.unroute("**/api/press")
+    page.get_by_role("button", name="Try now").click()
+    has_pressed(page, 1)
+
+    def training(route: Route) -> None:
+        answer = route.fetch()
+        told = {"phase": "training", "progress": 0.42, "message": "42 of 100 tracks judged"}
+        route.fulfill(response=answer, json={**answer.json(), **told})
+
+    page.route("**/api/status", training)
+    frame = '<html lang="en"><title>Spotify</title><main><h1>A player</h1></main></html>'
+    page.route(
+        "https://open.spotify.com/embed/**",
+        lambda route: route.fulfill(body=frame, content_type="text/html"),
+    )
+    page.get_by_role("button", name="Settings and keys").click()
+    page.get_by_role("switch", name="Spotify").click()
+    inside = page.frame_locator('iframe[title="Spotify\'s player"]')
+    page.locator("#spotify").scroll_into_view_if_needed()  # it is loaded lazily
+    expect(inside.get_by_role("heading")).to_have_text("A player")
+    expect(page.get_by_role("progressbar")).to_have_attribute("value", "0.42")
+    axe_finds_nothing(page, "the training, and Spotify's player")
+    assert not [error for error in one.errors if "Failed to load resource" not in error]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_axe_finds_nothing(
@@ -501,10 +682,7 @@ def test_axe_finds_nothing(
     page = one.page
 
     def check(place: str) -> None:
-        found = Axe().run(page)
-        assert found.violations_count == 0, f"{place}: {found.generate_report()}"
-        width = page.evaluate("document.documentElement.scrollWidth")
-        assert width <= viewport["width"], f"{place} is {width} px wide"
+        axe_finds_nothing(page, place)
 
     assert page.evaluate(
         "getComputedStyle(document.querySelector('#like')).transitionDuration"

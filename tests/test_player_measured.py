@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from player_server import by_rule, tracks_frame
 
+from player import press_times
 from player.first_page import ASKED, first_page
 from player.press_times import api_times, lines
 from player.server_process import ServerProcess, free_port, player_command
@@ -43,6 +44,23 @@ def test_a_page_that_does_not_come_is_an_error(tmp_path: Path) -> None:
             server.start()
     finally:
         server.kill()
+
+
+def test_a_limit_that_presses_must_keep(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = {"press-to-next": [80.0, 101.0, 500.0], "server: cpu": [900.0]}
+    monkeypatch.setattr(press_times, "browser_times", lambda address, presses: times)
+    for limit, status in (("101", 0), ("100", 1), (None, 0)):
+        given = [] if limit is None else ["--at-most", limit]
+        monkeypatch.setattr("sys.argv", ["press_times", "--address", "http://x", *given])
+        assert press_times.main() == status, limit
+    assert "press-to-next: median 101.0 ms, at most 100 ms asked for" in capsys.readouterr().err
+    assert press_times.too_slow({"press-to-next": []}, 100.0), "nothing measured is not fast"
+    monkeypatch.setattr("sys.argv", ["press_times", "--at-most", "0"])
+    with pytest.raises(SystemExit):
+        press_times.main()
+    assert "--at-most must be above 0 ms" in capsys.readouterr().err
 
 
 def test_presses_through_the_api_are_timed_by_both_sides(tmp_path: Path) -> None:

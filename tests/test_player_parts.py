@@ -311,6 +311,25 @@ def test_a_ranking_that_is_overtaken_is_dropped(crowded: Player) -> None:
     assert len(set(shown)) == len(shown)
 
 
+def test_a_ranking_of_the_taste_before_a_reset_is_dropped(
+    crowded: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The candidates and the learner are the same as before: all tracks, and the default."""
+    browser = crowded.browser()
+    press(browser, True)
+    session = shortlist_of(crowded)
+    settled(session)
+    monkeypatch.setattr(session._shortlist._refresher, "ask", lambda _: None)
+    for parts_before in (1, 5):  # in the middle of it, and when only the taking is left
+        ranking = session._shortlist.ranking()
+        for _ in range(parts_before):
+            next(ranking)
+        assert browser.post("/api/reset").status_code == 200
+        for _ in ranking:
+            pass
+        assert session._shortlist.best is None, f"after {parts_before} parts"
+
+
 # --- Clips and words ------------------------------------------------------------------------------
 
 

@@ -10,7 +10,8 @@ import pytest
 from player_server import press, rule_server, started, tracks_frame
 
 from player.client import ApiError, Client
-from player.store import Pending, Press, Store, StoreError
+from player.records import Pending, Press
+from player.store import Store, StoreError
 
 
 @pytest.mark.slow

@@ -121,8 +121,14 @@ def test_bound_to_all_addresses_it_is_called_by_any_of_them() -> None:
 
 
 def policy_of(browser: TestClient) -> dict[str, str]:
-    header = browser.get("/").headers["content-security-policy"]
-    return dict(part.split(" ", 1) for part in header.split("; "))
+    """The policy of the page, which says in its root element what it was served for."""
+    answer = browser.get("/")
+    header = answer.headers["content-security-policy"]
+    policy = dict(part.split(" ", 1) for part in header.split("; "))
+    remote = "on" if policy["img-src"] != "'self'" else "off"
+    spotify = "on" if policy["frame-src"] != "'none'" else "off"
+    assert f'<html lang="en" data-remote-media="{remote}" data-spotify="{spotify}">' in answer.text
+    return policy
 
 
 def test_the_policy_follows_the_switches(player: Player) -> None:
@@ -199,6 +205,38 @@ def test_every_answer_has_the_headers(player: Player) -> None:
         assert player.client.get(path).status_code == 404
 
 
+def test_a_playlist_is_played_by_who_has_no_cookie(player: Player) -> None:
+    browser = player.browser()
+    for _ in range(6):
+        press(browser, True)
+    browser.post("/api/generate")
+    press(browser, True)
+    lines = browser.get("/api/export/liked.m3u").text.splitlines()
+    assert lines[1].startswith("# Left out: MusicRec - Made for you 1;")
+    assert browser.get(lines[1].split()[-1]).content.startswith(b"RIFF")
+    entries = dict(zip(lines[3::2], lines[2::2], strict=True))
+    music_player = TestClient(player.app, base_url=ADDRESS)  # such as VLC
+    own = [link for link in entries if link.startswith(ADDRESS)]
+    assert own and all(entries[link].startswith("#EXTINF:10,") for link in own)
+    assert music_player.get(own[0]).content.startswith(b"OggS")
+    for link in set(entries) - set(own):
+        assert link == "https://cdn.example/p.mp3" and entries[link].startswith("#EXTINF:-1,")
+
+
+def test_a_playlist_names_no_page_of_spotify() -> None:
+    from music_env import Catalogue
+    from player.exports import as_csv, as_m3u
+    from player.tracks import track_json
+
+    frame = tracks_frame(1).assign(track_id="6AHJ7TA1BN7ePfChCwqph3")
+    catalogue = Catalogue.from_frame(frame)
+    track = track_json(catalogue, 0, {"remote_media": False, "spotify": True})
+    presses = [{"track": track, "at": "2026-01-31T12:00:00Z"}]
+    playlist = as_m3u(catalogue, presses, ADDRESS).splitlines()
+    assert playlist[2:] == [f"{ADDRESS}/media/0/clip.ogg"]
+    assert "https://open.spotify.com/track/" in as_csv(catalogue, presses), "people can open it"
+
+
 def test_exports_hold_text_alone(player: Player) -> None:
     browser = player.browser()
     for _ in range(24):
@@ -227,7 +265,7 @@ BODIES = {
     "/api/preference": ("PUT", {"artist": "Ada", "genre": "rock", "danceability": [0.1, 0.9]}),
     "/api/learner": ("PUT", {"learner": "tabular"}),
     "/api/settings": ("PUT", {"remote_media": False}),
-    "/api/generate": ("POST", {}),
+    "/api/generate": ("POST", {"clip_id": "fuzzed-clip"}),
     "/api/session": ("POST", {}),
 }
 STRANGE: tuple[Any, ...] = (
@@ -353,8 +391,12 @@ def test_a_failure_of_ours_gives_nothing_away(
     with monkeypatch.context() as patch:
         patch.setattr(Session, "_chosen", broken)
         answer = client.post("/api/press", json=body)
-    assert answer.status_code == 500
+    assert (answer.status_code, code_of(answer)) == (500, "failed")
     assert "secret" not in answer.text
+    refused = client.get("/nothing").headers
+    for name in refused.keys() - {"content-length", "content-type"}:
+        assert answer.headers[name] == refused[name], f"{name}, as every answer has it"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     assert browser.get("/api/state").json() == state
     assert browser.post("/api/press", json=body).json()["press"]["repeated"] is False
 
@@ -381,3 +423,23 @@ def test_a_full_disk_is_said_and_nothing_is_half_done(
     again = browser.post("/api/press", json=body).json()
     assert again["press"]["repeated"] is False
     assert again["state"]["presses"] == 2
+
+
+@pytest.mark.parametrize("path", ["/api/session", "/api/listeners"])
+def test_a_full_disk_takes_no_new_listener(
+    player: Player, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    import sqlite3
+
+    from player.store import Store
+
+    def full(*_: Any, **__: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    stranger = TestClient(player.app, base_url=ADDRESS, headers=PAGE)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "add_listener", full)
+        answer = stranger.post(path)
+    assert (answer.status_code, code_of(answer)) == (507, "not-saved")
+    assert "disk is full" in answer.text and "set-cookie" not in answer.headers
+    assert stranger.post(path).status_code in (200, 201)

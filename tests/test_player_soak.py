@@ -26,10 +26,23 @@ def test_listeners_go_on_after_a_kill_and_nothing_is_lost(tmp_path: Path) -> Non
     assert set(report.wrong.values()) == {0}, text
     assert "lost 0, mixed up 0, repeated 0" in text
     assert report.presses >= 40, text
+    assert not report.has_failed, text
     for listener in report.listeners:
         # One look after the kill, where a press had no answer, and one at the end.
         assert len(listener.comparisons) in (1, 2)
     assert any(len(listener.comparisons) == 2 for listener in report.listeners)
+
+
+def test_a_soak_whose_listeners_run_out_of_tracks_has_failed(tmp_path: Path) -> None:
+    """Else ten minutes of twelve tracks would show nothing, and say that all is well."""
+    catalogue = tmp_path / "tracks.csv"
+    tracks_frame(12).to_csv(catalogue, index=False)
+    with rule_server(catalogue, tmp_path / "data") as server:
+        report = soak(server, [Taste("Ada", "rock", (0.2, 0.7))], seconds=3600.0)
+    text = "\n".join(report.lines())
+    assert set(report.wrong.values()) == {0}, text
+    assert report.seconds < 3000 and report.has_failed
+    assert "the time was not filled" in text
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
-/** The JSON API (API.md), patient with a server that does not answer. */
+/** The JSON API (API.md), patient with a server that does not answer, not with one that fails. */
 
 const WAITS = [0.5, 1, 2, 4, 8]; // [s] between attempts; the last one for good
 
 const GIVE_UP = 30_000; // [ms] on one attempt
 
-const WORTH_ANOTHER = new Set([500, 502, 503, 504]);
+const WORTH_ANOTHER = new Set([502, 503, 504]);
+
+const FAILED = 500; // a mistake of the server's: it may have been chance, or come for ever
+
+const MAX_FAILURES = 4; // of one request
 
 /** What the server refused, with its reason. */
 export class Refusal extends Error {
@@ -13,6 +17,7 @@ export class Refusal extends Error {
     this.status = status;
     this.code = content?.error?.code ?? "failed";
     this.state = content?.state ?? null;
+    this.isFailure = status === FAILED;
   }
 }
 
@@ -46,10 +51,11 @@ export async function ask(method, path, body, signal) {
 }
 
 /**
- * The same until it is answered. Every request of the page may be sent twice: a press carries its
- * id, the others name what shall be so.
+ * The same until it is answered, or has failed too often. Every request of the page may be sent
+ * twice: a press and a clip carry their ids, the others name what shall be so.
  */
 export async function insist(method, path, body) {
+  let failures = 0;
   for (let attempt = 0; ; attempt++) {
     try {
       const content = await ask(method, path, body);
@@ -57,7 +63,11 @@ export async function insist(method, path, body) {
       return content;
     } catch (error) {
       const isRefusal = error instanceof Refusal;
-      if (isRefusal && !WORTH_ANOTHER.has(error.status)) {
+      if (error.isFailure) failures++;
+      const isWorthAnother = error.isFailure
+        ? failures < MAX_FAILURES
+        : !isRefusal || WORTH_ANOTHER.has(error.status);
+      if (!isWorthAnother) {
         if (attempt) listener.answered();
         throw error;
       }
@@ -77,7 +87,7 @@ export function inTurn(task) {
   return run;
 }
 
-/** A new id of a press. (`crypto.randomUUID` exists in secure contexts only: not on a LAN.) */
+/** A press's or clip's new id. (`crypto.randomUUID` is there in secure contexts only, not on a LAN.) */
 export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -5,17 +5,19 @@ import * as audio from "./audio.js";
 import { byId, setEnabled, setText } from "./dom.js";
 import * as keys from "./keys.js";
 import * as lists from "./lists.js";
+import * as noneLeft from "./none_left.js";
 import { announce, stopWaiting, tell, wait } from "./notice.js";
 import * as plot from "./plot.js";
+import * as policy from "./policy.js";
 import * as preference from "./preference.js";
 import * as settings from "./settings.js";
 import * as track from "./track.js";
+import * as unsent from "./unsent.js";
 import * as why from "./why.js";
-import { capital, several, trackName } from "./words.js";
+import { capital, sentence, several, trackName } from "./words.js";
 
 const LOOK_AFTER = 150; // [ms] after a press: lists and plot do not delay the next track
 const ASK_AGAIN = 1000; // [ms] how far the training is
-const UNSENT = "musicrec-press"; // a press without an answer outlives a reload
 
 const like = byId("like");
 const dislike = byId("dislike");
@@ -50,18 +52,8 @@ function show(next) {
   undo.title = state.last_press ? `Takes back: ${trackName(state.last_press.track)}` : "";
   setEnabled(generate, true);
   document.title = state.track ? `${trackName(state.track)} · MusicRec` : "MusicRec player";
-  showNearest();
+  noneLeft.show(state);
   keepFocus(hadFocus);
-}
-
-function showNearest() {
-  byId("none-left").hidden = state.track !== null;
-  byId("nearest").replaceChildren(...preference.nearestButtons(state.nearest));
-  byId("none-left").querySelector("p").hidden = !state.nearest.length;
-  setText(
-    byId("none-left-title"),
-    state.nearest.length ? "Nothing is left that fits" : "You have judged every track",
-  );
 }
 
 /** A button that vanished had the focus: it goes to the heading of what came in its place. */
@@ -113,10 +105,29 @@ async function act(task) {
 async function failed(error) {
   if (!(error instanceof Refusal)) throw error;
   preference.settle();
-  tell(`${capital(error.message)}.`.replace(/\.\.$/, "."));
-  if (error.state) show(error.state);
-  else if (error.status === 401) show(await insist("POST", "/api/session", {}));
-  else show(await insist("GET", "/api/state")); // what was switched goes back
+  if (error.isFailure || !state) {
+    giveUp(error);
+    return;
+  }
+  tell(sentence(error.message));
+  try {
+    if (error.state) show(error.state);
+    else if (error.status === 401) show(await insist("POST", "/api/session", {}));
+    else show(await insist("GET", "/api/state")); // what was switched goes back
+  } catch (other) {
+    giveUp(other);
+  }
+}
+
+/** Say what to do; nothing more is tried by itself. */
+function giveUp(error) {
+  const kept = unsent.kept() ? " What you pressed is kept, and sent again then." : "";
+  wait(
+    `${sentence(error.message)} Nothing is lost: load the page again.${kept} If this comes back, ` +
+      "start the player anew.",
+    () => location.reload(),
+  );
+  if (state) show(state); // what was switched goes back
 }
 
 function press(isLiked) {
@@ -129,15 +140,10 @@ function press(isLiked) {
       tell("Another track has come meanwhile: nothing was pressed.");
       return;
     }
-    sessionStorage.setItem(UNSENT, JSON.stringify(sent));
-    try {
-      show((await insist("POST", "/api/press", sent)).state);
-    } finally {
-      sessionStorage.removeItem(UNSENT);
-    }
+    show(await unsent.send(sent));
     measure(start);
-    const next = state.track ? `Next: ${trackName(state.track)}` : "No track is left that fits";
-    announce(`${isLiked ? "Liked" : "Disliked"} ${name}. ${next}.`);
+    const next = state.track ? `Next: ${trackName(state.track)}.` : noneLeft.spoken(state);
+    announce(`${isLiked ? "Liked" : "Disliked"} ${name}. ${next}`);
   });
 }
 
@@ -159,8 +165,9 @@ function takeBack() {
 
 function compose() {
   if (!state) return;
+  const id = newId();
   return act(async () => {
-    show(await insist("POST", "/api/generate", {}));
+    show(await insist("POST", "/api/generate", { clip_id: id }));
     announce(`${state.track.title} is made for you.`);
   });
 }
@@ -178,7 +185,7 @@ function change(path, wish) {
     announce(
       state.track
         ? `${several(state.remaining, "track")} left. ${trackName(state.track)}.`
-        : "No track is left that fits.",
+        : noneLeft.spoken(state),
     );
     lookSoon();
   }).catch(failed);
@@ -203,7 +210,8 @@ function setUp() {
   onWaiting({
     waiting(seconds, refusal) {
       if (refusal?.code === "starting") return; // the page says so already
-      wait(`The player does not answer. Nothing is lost: trying again in ${seconds} s.`, tryNow);
+      const what = refusal?.isFailure ? "failed" : "does not answer";
+      wait(`The player ${what}. Nothing is lost: trying again in ${seconds} s.`, tryNow);
     },
     answered() {
       stopWaiting("The player answers again.");
@@ -249,7 +257,7 @@ async function catchUp() {
   if (document.hidden || !state || isBusy) return;
   try {
     const now = await ask("GET", "/api/state");
-    if (isBusy) return;
+    if (isBusy || policy.follow(now.settings)) return;
     const isOther = now.presses !== state.presses || now.track?.key !== state.track?.key;
     show(now);
     if (isOther) lookSoon();
@@ -264,6 +272,8 @@ async function follow() {
   isFollowing = true;
   try {
     await untilReady();
+  } catch (error) {
+    await failed(error);
   } finally {
     isFollowing = false;
   }
@@ -284,14 +294,12 @@ async function untilReady() {
 }
 
 async function greet() {
-  show(await insist("POST", "/api/session", {}));
-  preference.loadGenres(() => insist("GET", "/api/genres"));
-  const unsent = sessionStorage.getItem(UNSENT);
-  if (unsent) {
-    // No answer came before the page was left. If the server has it, it is not counted twice.
-    await act(async () => show((await insist("POST", "/api/press", JSON.parse(unsent))).state));
-    sessionStorage.removeItem(UNSENT);
-  }
+  const own = await insist("POST", "/api/session", {});
+  if (policy.follow(own.settings)) return;
+  show(own);
+  preference.loadGenres(() => insist("GET", "/api/genres")).catch(failed);
+  const press = unsent.kept();
+  if (press) await act(async () => show(await unsent.send(press)));
   lookSoon();
 }
 

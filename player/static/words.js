@@ -14,6 +14,11 @@ export function capital(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** A reason of the server's as a sentence. */
+export function sentence(text) {
+  return `${capital(text)}.`.replace(/\.\.$/, ".");
+}
+
 export function count(number) {
   return COUNT.format(number);
 }
