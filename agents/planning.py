@@ -213,6 +213,10 @@ class Gain:
     high: float
 
 
+class NoPlanningGainError(ValueError):
+    """The planner earns no more than the myopic oracle that the sessions could show."""
+
+
 def planning_gain(
     returns: Floats,
     myopic: Floats,
@@ -231,8 +235,9 @@ def planning_gain(
         resamples: of the bootstrap.
 
     Raises:
-        ValueError: the arrays differ in shape, or the planner earns no more than the myopic oracle:
-            then there is nothing to be gained.
+        ValueError: the arrays differ in shape.
+        NoPlanningGainError: the planner earns no more than the myopic oracle, or does not in one of
+            the resamples: a ratio to what it earns more would mean nothing.
     """
     if not returns.shape == myopic.shape == planner.shape or returns.ndim != 1:
         raise ValueError(
@@ -242,12 +247,17 @@ def planning_gain(
     stacked = np.stack([returns - myopic, planner - myopic])
     above, span = stacked.mean(axis=1)
     if span <= 0:
-        raise ValueError(
+        raise NoPlanningGainError(
             f"the planner earns {span:g} more than the myopic oracle: there is no planning gain"
         )
     drawn = generator.integers(len(returns), size=(resamples, len(returns)))
     tops, spans = stacked[:, drawn].mean(axis=2)
-    low, high = np.quantile(tops / np.where(spans > 0, spans, np.nan), [0.025, 0.975])
+    if spans.min() <= 0:
+        raise NoPlanningGainError(
+            f"the planner earns {span:g} more than the myopic oracle, which may be the luck of "
+            f"{len(returns)} sessions: there is no planning gain to be told; take more sessions"
+        )
+    low, high = np.quantile(tops / spans, [0.025, 0.975])
     return Gain(float(above / span), float(low), float(high))
 
 

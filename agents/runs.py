@@ -380,6 +380,7 @@ def load_run(
     if learner.observation_space != space:
         raise RunError(
             f"{folder / MODEL} observes {learner.observation_space}, but encoding {encoding!r} of "
-            f"this catalogue gives {space}: model and configuration do not belong together"
+            f"this catalogue gives {space}: model and configuration do not belong together, or an "
+            "earlier version trained it, whose encoding was another: train again"
         )
     return run

@@ -14,7 +14,14 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.planning import Gain, MyopicOracle, Planner, Policy, planning_gain
+from agents.planning import (
+    Gain,
+    MyopicOracle,
+    NoPlanningGainError,
+    Planner,
+    Policy,
+    planning_gain,
+)
 from agents.session_baselines import AlwaysLike, BestFresh, FirstCandidate, RandomPolicy
 from music_env.affected_setup import AffectedSetup
 from music_env.diversity import session_diversity
@@ -134,7 +141,7 @@ def gain_of(
     """Return the planning gain with its interval; None where there is none to be had.
 
     That is where the 95 % bootstrap interval of what the planner earns more than the myopic oracle
-    reaches down to 0: a ratio to it would mean nothing.
+    reaches down to 0, or any of the resamples does: a ratio to it would mean nothing.
 
     Args:
         returns: (n,) of the policy, in the same n sessions as the others'.
@@ -145,7 +152,10 @@ def gain_of(
     low, _ = bootstrap_interval(planner - myopic, generator=generator, resamples=RESAMPLES)
     if low <= 0:
         return None
-    return planning_gain(returns, myopic, planner, generator=generator, resamples=RESAMPLES)
+    try:
+        return planning_gain(returns, myopic, planner, generator=generator, resamples=RESAMPLES)
+    except NoPlanningGainError:
+        return None
 
 
 def return_figures(

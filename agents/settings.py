@@ -140,8 +140,9 @@ class AnyListenerSettings(DuelingDQNSettings):
 class SessionQLearningSettings(QLearningSettings):
     """Hyperparameters of the tabular Q-learner on MusicRecSession-v0.
 
-    Those of `QLearningSettings` with other defaults: a discount with which planning pays, and a
-    step size that falls far, since the value of a state is the mean over the tracks to come.
+    Those of `QLearningSettings` with other defaults: a discount with which planning pays, a step
+    size that falls far, since the value of a state is the mean over the tracks to come, and less
+    exploration.
     """
 
     env_id: ClassVar[str] = SESSION
@@ -149,13 +150,14 @@ class SessionQLearningSettings(QLearningSettings):
     timesteps: int = 8_000_000
     """Steps: some hundred for each state and action that is met."""
     encoding: str = "grid"
-    """The environment's encoding: a number of a bin of enjoyment, satiation, patience and time."""
+    """The environment's encoding: the number of a state, bins of what a play would earn and add to
+    satiation, and of satiation, patience and time."""
     n_envs: int = 64
     """Sessions at a time."""
     learning_rate: float = 0.3
     """First step size; it falls linearly to `final_learning_rate`."""
     final_learning_rate: float = 0.001
-    """Last step size: a state's value averages over some hundred of its visits."""
+    """Last step size: the value of a state that is often met averages over hundreds of visits."""
     gamma: float = 1.0
     """Discount: 1, since a session ends, and a policy is judged by its whole return."""
     exploration_initial_eps: float = 0.3

@@ -71,16 +71,17 @@ class MusicRecSessionEnv(AffectedEnv):
     | ``one-hot`` (default) | ``Box(0, 1, (n,))``     | the track's columns, then the state        |
     | ``codes``             | ``Box((n,))``           | the track's numbers, the state, codes      |
     | ``summary``           | ``Box((n,))``           | the fresh track's enjoyment, the state     |
-    | ``grid``              | ``Discrete(n)``         | bins of the track's enjoyment and the state|
+    | ``grid``              | ``Discrete(n)``         | bins of the track's effect and the state   |
 
-    ``summary`` and ``grid`` say how much the track would be enjoyed, in the unit of the rewards:
-    with them there is no preference to learn, only to plan. ``grid`` bins what playing the track
+    ``summary`` says how much the track would be enjoyed, in the unit of the rewards, and ``grid``
+    in bins: with them there is no preference to learn, only to plan. ``grid`` bins what a play
     would earn now (below 0, and between quantiles of the fresh tracks that are enjoyed), what it
     adds to the pool's satiation (at quantiles of the same tracks), the square root of the pool's
     satiation, patience, and left in equal widths; ``encoding_options`` sets how many bins each has
     at most: ``{"enjoyment": 12, "satiates": 4, "satiation": 20, "patience": 5, "left": 8}``. What
-    an effect of strength 0 would need has one bin, unless they say otherwise. It does not say the
-    level of each genre.
+    an effect of strength 0 would need has one bin, unless they say otherwise. Equal quantiles are
+    one: for the default listener, whose pool is of one genre for the most part, there are 2 bins of
+    what a play adds, and 19,200 states in all. ``grid`` does not say the level of each genre.
 
     ``observe_state=False`` hides the state (a partially observed task); all encodings of
     `MusicRecEnv` then do.
@@ -134,7 +135,9 @@ class MusicRecSessionEnv(AffectedEnv):
       The strengths are chosen by us, so that planning pays for a listener one can believe in; we
       know of no measurement on real listeners to take them from. Satiation 0.75: three plays of a
       genre on end cost about as much as a genre that does not match instead of one that does (2).
-      Decay 0.98: it halves in 34 tracks, or two hours of three and a half minutes each. Patience
+      Decay 0.98: it halves in 34 tracks that are shown, played or not; two hours, were all played.
+      So a listener is soon sated by one genre: of 50 tracks the planner plays some 5 with
+      ``satiation``, and playing all of them would earn far below 0. Patience
       0.2: five plays without any enjoyment, or fifty passes, end any session, and a listener who is
       down to half of it leaves after each step with probability 1/16. With these the planner earns
       at least 1.3 times what the myopic oracle earns for the default listener, in each preset but

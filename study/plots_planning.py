@@ -48,7 +48,7 @@ def worth(
             axes.axvline(presets[effect], color="black", lw=0.8, ls=":", label="the preset")
         top = max((found.value for line in lines.values() for found in line.found), default=1.0)
         # What plays without an eye to satiation earns tens below 0: it leaves the picture.
-        axes.set_ylim(-top / 8, None)
+        axes.set_ylim(-top / 8, 1.05 * top)
         axes.set_title(f"What planning is worth: {effect}")
         axes.set_xlabel(f"strength of {effect}")
         axes.set_ylabel("return of a session")

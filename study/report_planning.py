@@ -21,6 +21,8 @@ from study.wording import bounded, listed, number, share
 
 WANTED_GAIN, WANTED_MYOPIC_GAIN, WANTED_SECONDS, WANTED_RATIO = 0.9, 0.1, 300, 1.3
 
+TABULAR = "q-learning-grid"
+
 FIGURE = "planning.png"
 
 METHOD = (
@@ -28,13 +30,16 @@ METHOD = (
     "listener's patience. The *myopic oracle* knows the listener perfectly and maximises the next "
     "reward, which is the best that a contextual bandit can come to. The *planner* looks ahead by "
     "dynamic programming with the simulator's state, and its return is a lower bound on the "
-    "optimum; the *upper bound* is a relaxation's. The *planning gain* of a policy is (J - J of "
+    "optimum; the *upper bound* is a relaxation's, of the expected J: that of the sessions drawn "
+    "may lie above it by chance. The *planning gain* of a policy is (J - J of "
     "the myopic oracle) / (J of the planner - J of the myopic oracle), where J is the mean return "
     f"of a session, over {planning.SESSIONS:,} sessions that are the same for all policies of a "
     "seed and that no learner was trained on. The listener is the catalogue's default. Learners "
-    "see observation, action, reward and end flags alone: *dueling-dqn* the encoding `summary` "
-    "and *q-learning-grid* `grid`, which say how much the fresh track would be enjoyed; "
-    "*dueling-dqn-codes* has the preference to learn as well. Figures are means over seeds, which "
+    "see observation, action, reward and end flags alone: *dueling-dqn* the encoding `summary`, "
+    "which says how much the fresh track would be enjoyed and the level of each genre; "
+    "*q-learning-grid* the number of a state in `grid`, bins of what a play would earn now, of "
+    "what it adds to satiation, and of satiation, patience and time; *dueling-dqn-codes* has the "
+    "preference to learn as well. Figures are means over seeds, which "
     "differ in training and in sessions, with 95 % bootstrap intervals over them."
 )
 
@@ -75,6 +80,7 @@ def planning_page(
         strengths = {name: getattr(PRESETS[name], name) for name in planning.STRENGTHS}
         figures[FIGURE] = worth(panels, gains, strengths)
         lines += [f"![Returns by effect and strength, and gain by discount]({FIGURE})", ""]
+        lines += ["What earns far below 0 leaves the picture: the tables have it.", ""]
     for heading, section in (
         ("The presets", _presets),
         ("Gain against the discount", _discounts),
@@ -127,7 +133,8 @@ def _worth_of(results: Results, case: str) -> str:
     if not results.has_gain(case):
         return f"There is no gain to be had: {times}, no more than these sessions could show."
     word = "at least" if ratio.value >= WANTED_RATIO else "less than"
-    return f"{times[0].upper()}{times[1:]}, {word} {WANTED_RATIO}."
+    surely = " with its whole interval" if ratio.low >= WANTED_RATIO else ""
+    return f"{times[0].upper()}{times[1:]}, {word} {WANTED_RATIO}{surely}."
 
 
 def _discounts(results: Results) -> list[str]:
@@ -145,7 +152,13 @@ def _discounts(results: Results) -> list[str]:
         *markdown_table(("gamma", *presets), table),
         "",
     ]
-    for learner, sign, bound in ((BEST, 1, WANTED_GAIN), (MYOPIC_DQN, -1, WANTED_MYOPIC_GAIN)):
+    wanted = (
+        (BEST, 1, WANTED_GAIN),
+        (MYOPIC_DQN, -1, WANTED_MYOPIC_GAIN),
+        ("dueling-dqn-codes", 1, WANTED_GAIN),
+        (TABULAR, 1, WANTED_GAIN),
+    )
+    for learner, sign, bound in wanted:
         gains = {case: results.mean(learner, case, "planning_gain") for case in presets}
         known = {case: gain for case, gain in gains.items() if gain is not None}
         if known:
@@ -188,7 +201,7 @@ def _strengths(results: Results) -> list[str]:
 
 
 def _variety(results: Results) -> list[str]:
-    shown = (*planning.REFERENCES, MYOPIC_DQN, BEST, "q-learning-grid")
+    shown = (*planning.REFERENCES, MYOPIC_DQN, BEST, TABULAR)
     table = []
     for case in PRESETS:
         for name in results.policies(case):
@@ -205,7 +218,25 @@ def _variety(results: Results) -> list[str]:
         "",
         *markdown_table(("preset", "policy", *VARIETY.values()), table),
         "",
+        *_less_or_more(results),
     ]
+
+
+def _less_or_more(results: Results) -> list[str]:
+    """Say what the planner does to variety, against the myopic oracle in the same sessions."""
+    found = []
+    for figure in ("coverage", "intra_list_diversity", "repeat_rate"):
+        moved = []
+        for case in PRESETS:
+            before = results.mean("myopic-oracle", case, figure)
+            after = results.mean(PLANNER, case, figure)
+            if results.has_gain(case) and before is not None and after is not None:
+                moved.append(f"{number(before.value)} to {number(after.value)} on {case}")
+        if moved:
+            found.append(f"{VARIETY[figure]} from {listed(moved)}")
+    if not found:
+        return []
+    return [f"From the myopic oracle to the planner: {'; '.join(found)}.", ""]
 
 
 def _costs(results: Results) -> list[str]:

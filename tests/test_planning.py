@@ -88,7 +88,9 @@ def test_three_steps_in_the_environment_earn_what_was_computed_by_hand(
         assert returns.mean() == pytest.approx(value, abs=4 * returns.std() / 4000**0.5)
 
 
-@pytest.mark.parametrize(("preset", "least"), [("static", 1), ("satiation", 1.3), ("both", 1.3)])
+@pytest.mark.parametrize(
+    ("preset", "least"), [("static", 1), ("satiation", 1.3), ("patience", 1.3), ("both", 1.3)]
+)
 def test_what_planning_is_worth_for_the_default_listener(preset: str, least: float) -> None:
     env = MusicRecSessionVectorEnv(400, preset=preset, encoding="grid")
     greedy = session_returns(MyopicOracle(env), env, seed=0)

@@ -121,7 +121,7 @@ def row_of(learner: str, case: str, seed: int, budget: int, gain: float | None) 
         "planner_mean_return": 4.0 if gain is None else 6.0,
         "planning_gain": None if gain is None else gain + spread,
         "mean_return": 4.0 if gain is None else 4 + 2 * (gain + spread),
-        "coverage": 0.5, "intra_list_diversity": 0.25, "novelty": None, "repeat_rate": 0.125,
+        "coverage": 0.25 if learner == "planner" else 0.5, "intra_list_diversity": 0.25, "novelty": None, "repeat_rate": 0.125,
         "session_length": 40.0, "plays": 20.0,
     }  # fmt: skip
     if learner == "planner":
@@ -165,6 +165,11 @@ def test_conclusions_of_a_whole_study() -> None:
         "its whole interval on satiation, patience and both)." in text
     )
     assert "dueling-dqn-gamma-0: the mean gain is at most 0.1 on satiation, patience and" in text
+    assert (
+        "q-learning-grid: the mean gain is at least 0.9 on none (with its whole interval on none), "
+        "and not on satiation, patience and both." in text
+    )
+    assert "coverage of the pool from 0.5 to 0.25 on satiation, 0.5 to 0.25 on patience and" in text
     assert "| satiation | 0.75 |" in text and "| patience | 0 |" in text
     assert "| both | q-learning-grid | 20 | 40 | 0.5 | 0.25 |  | 0.125 |" in text
     steps = SessionDQNSettings().timesteps

@@ -229,30 +229,36 @@ def test_grid_bins_what_can_matter() -> None:
         assert isinstance(space, gym.spaces.Discrete)
         return int(space.n)
 
-    few = {"enjoyment": 3, "satiates": 1, "satiation": 4, "patience": 5, "left": 2}
-    assert n_states(preset="both", encoding_options=few) == 3 * 4 * 5 * 2
-    assert n_states(preset="both", encoding_options={**few, "enjoyment": 1}) == 4 * 5 * 2
+    few = {"enjoyment": 3, "satiates": 2, "satiation": 4, "patience": 5, "left": 2}
+    assert n_states(preset="both", encoding_options=few) == 3 * 2 * 4 * 5 * 2
+    assert n_states(preset="both", encoding_options={**few, "enjoyment": 1}) == 2 * 4 * 5 * 2
     one = {"enjoyment": 3, "left": 2}  # no bins for an effect that is switched off
     assert n_states(preset="static", encoding_options=one) == 3 * 2
     assert n_states(preset="patience", encoding_options=one) == 3 * 5 * 2
     assert n_states(preset="satiation", encoding_options={**one, "satiates": 1}) == 3 * 20 * 2
+    asked = {**one, "patience": 5, "satiation": 2}  # unless they are asked for
+    assert n_states(preset="static", encoding_options=asked) == 3 * 2 * 5 * 2
 
     env = MusicRecSessionEnv(preset="both", encoding="grid", encoding_options=few)
     fresh, pool = env.tables.scores.total, env.tables.pool
     middle = np.median(fresh[pool][fresh[pool] > 0])
+    satiates = env.tables.satiates
+    dominant = satiates >= np.median(satiates[pool][fresh[pool] > 0])  # of the pool's main genre
     state, _ = env.reset(seed=3)
-    seen = set()
+    seen, both_kinds = set(), set()
     for step in range(50):
         view = env._state_of(np.array([env._order[step]]))
         enjoyment, level, patience = view.enjoyment[0], view.pool_level[0], view.patience[0]
         liked = int(enjoyment >= 0) + int(enjoyment >= middle)
         bins = (min(int((level / env.encoded.top) ** 0.5 * 4), 3), min(int(patience * 5), 4))
-        assert state == ((liked * 4 + bins[0]) * 5 + bins[1]) * 2 + min(int(2 * view.left[0]), 1)
-        seen.add(liked)
+        kind = int(dominant[env._order[step]])
+        number = ((liked * 2 + kind) * 4 + bins[0]) * 5 + bins[1]
+        assert state == number * 2 + min(int(2 * view.left[0]), 1)
+        seen.add(liked), both_kinds.add(kind)
         state, _, terminated, _, _ = env.step(int(enjoyment > 0.5))
         if terminated:
             break
-    assert seen == {0, 1, 2}
+    assert seen == {0, 1, 2} and both_kinds == {0, 1}
 
 
 def test_grid_tells_tracks_apart_by_what_they_satiate() -> None:

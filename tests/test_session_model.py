@@ -161,6 +161,15 @@ def test_halving_the_grid_moves_the_optimum_as_stated() -> None:
     assert halving_error(model, levels=256) < 0.003
 
 
+@pytest.mark.parametrize("effects", [Effects(0.0, 0.95, 0.2), Effects(0.5, 0.95, 0.2)])
+def test_halving_both_grids_moves_the_optimum_less_each_time(effects: Effects) -> None:
+    model = SessionModel(effects=effects, **{**ISSUE, "length": 20})
+    values = [optimum(model, levels=2 * n, patiences=n).value for n in (16, 32, 64, 128)]
+    steps = np.abs(np.diff(values))
+    assert (steps[1:] < 0.7 * steps[:-1]).all()
+    assert halving_error(model, levels=128, patiences=64) == pytest.approx(steps[-1])
+
+
 def test_without_effects_nothing_is_gained_by_planning() -> None:
     model = SessionModel(effects=Effects(), **ISSUE)
     assert optimum(model).value == myopic(model).value == pytest.approx(50 * 1.3)

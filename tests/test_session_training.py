@@ -303,6 +303,17 @@ def test_no_gain_is_to_be_had_where_nothing_has_consequences(six: Any) -> None:
     myopic, generator = np.zeros(50), np.random.default_rng(0)
     luck = generator.normal(0.05, 1, size=50)
     assert gain_of(myopic, myopic, luck, generator=generator) is None
+    for errors in (
+        2.1,
+        2.5,
+        3.0,
+        6.0,
+    ):  # its advantage in standard errors: never an interval of nan
+        sessions = generator.normal(size=200)
+        sessions += errors / 200**0.5 - sessions.mean()
+        found = gain_of(0.5 * sessions, np.zeros(200), sessions, generator=generator)
+        assert found is None if errors < 3 else found is None or found.low <= 0.5 <= found.high
+        assert found is not None or errors < 6
     gain = gain_of(myopic + 0.5, myopic, myopic + 1 + luck / 10, generator=generator)
     assert gain is not None and gain.low < gain.gain < gain.high
     assert gain.gain == pytest.approx(0.5, abs=0.05)
