@@ -121,7 +121,8 @@ def row_of(learner: str, case: str, seed: int, budget: int, gain: float | None) 
         "planner_mean_return": 4.0 if gain is None else 6.0,
         "planning_gain": None if gain is None else gain + spread,
         "mean_return": 4.0 if gain is None else 4 + 2 * (gain + spread),
-        "coverage": 0.25 if learner == "planner" else 0.5, "intra_list_diversity": 0.25, "novelty": None, "repeat_rate": 0.125,
+        "coverage": 0.25 if learner == "planner" else 0.5, "intra_list_diversity": 0.25,
+        "novelty": None, "repeat_rate": 0.125,
         "session_length": 40.0, "plays": 20.0,
     }  # fmt: skip
     if learner == "planner":
