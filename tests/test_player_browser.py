@@ -353,6 +353,15 @@ def test_the_listener_is_the_same_after_a_reload_and_in_another_tab(
 # --- When something fails -------------------------------------------------------------------------
 
 
+def next_of(held: list[Route], page: Page) -> Route:
+    """Wait for the next request that a handler holds back."""
+    for _ in range(PATIENCE // 20):
+        if held:
+            break
+        page.wait_for_timeout(20)
+    return held.pop(0)
+
+
 def test_a_press_without_an_answer_is_sent_again_and_counted_once(
     visit: Callable[..., Visit],
 ) -> None:
@@ -378,6 +387,52 @@ def test_a_press_without_an_answer_is_sent_again_and_counted_once(
     assert len(set(sent)) == 1
     expect(page.locator("#notice")).to_have_text("The player answers again.")
     expect(page.locator("#history-list li")).to_have_count(1)
+
+
+def test_a_wish_outlives_the_answer_to_something_else(visit: Callable[..., Visit]) -> None:
+    """An artist is chosen while another learner's answer is on its way, then a genre."""
+    one = visit()
+    page = one.page
+    held: list[Route] = []
+    may_pass: list[bool] = []
+
+    def hold(route: Route) -> None:
+        if may_pass:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/api/learner", hold)
+    page.route("**/api/preference", hold)
+    page.locator("label", has_text=LEARNERS["tabular"]).click()
+    page.get_by_role("combobox", name="Artist").click()
+    page.get_by_role("option", name="Ada").click()
+    next_of(held, page).continue_()  # the learner's
+    first = next_of(held, page)
+    page.get_by_label("Genre").select_option("rock")
+    may_pass.append(True)
+    first.continue_()
+    expect(page.locator("#why")).to_contain_text("you asked for rock: it is")
+    expect(page.locator("#why")).to_contain_text("you asked for Ada: it is")
+    expect(page.get_by_role("radio", name=LEARNERS["tabular"])).to_be_checked()
+    one.check()
+
+
+def test_two_switches_in_a_row_are_both_kept(visit: Callable[..., Visit]) -> None:
+    """The page is loaded again for the second one, and not before it has arrived."""
+    one = visit()
+    page = one.page
+    held: list[Route] = []
+    page.route("**/api/settings", lambda route: held.append(route))
+    page.get_by_role("button", name="Settings and keys").click()
+    page.get_by_role("switch", name="Pictures and previews").click()
+    page.get_by_role("switch", name="Spotify").click()
+    next_of(held, page).continue_()
+    second = next_of(held, page)
+    page.wait_for_timeout(500)  # in which the page would be loaded again
+    second.continue_()
+    expect(page.locator("html")).to_have_attribute("data-spotify", "on")
+    expect(page.locator("html")).to_have_attribute("data-remote-media", "on")
 
 
 def test_a_press_without_an_answer_outlives_a_reload(visit: Callable[..., Visit]) -> None:
@@ -419,6 +474,25 @@ def test_a_press_at_which_the_server_fails_is_given_up_and_kept(
     expect(page.locator("#history-list li")).to_have_count(1)
     one.arrive()
     has_pressed(page, 1)
+
+
+def test_what_was_given_up_is_over_once_something_works(visit: Callable[..., Visit]) -> None:
+    """The message goes with the next success, and the press that is kept with a reset."""
+    one = visit()
+    page = one.page
+    kept = "sessionStorage.getItem('musicrec-press')"
+    page.route("**/api/press", lambda route: route.fulfill(status=500, body="{}"))
+    page.locator("#like").click()
+    expect(page.locator("#notice")).to_contain_text("load the page again")
+    page.keyboard.press("g")
+    expect(page.locator("#notice")).to_have_text("The player answers again.")
+    expect(page.locator("#title")).to_have_text("Made for you 1")
+    assert page.evaluate(kept)
+    page.get_by_role("button", name="Settings and keys").click()
+    page.get_by_role("button", name="Reset my profile").click()
+    page.get_by_role("button", name="Forget everything").click()
+    expect(page.locator("#notice")).to_have_text("Your profile is empty again.")
+    assert page.evaluate(kept) is None
 
 
 def test_a_clip_whose_answer_is_lost_is_made_once(visit: Callable[..., Visit]) -> None:
