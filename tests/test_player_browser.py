@@ -84,6 +84,8 @@ def visit(browser: Browser, address: str) -> Iterator[Callable[..., Visit]]:
 
     yield begin
     for one in visits:
+        if not one.page.is_closed():  # by the test
+            one.page.unroute_all(behavior="ignoreErrors")  # handlers may be at work
         one.context.close()
 
 
@@ -367,25 +369,26 @@ def test_a_press_without_an_answer_is_sent_again_and_counted_once(
 ) -> None:
     page = visit().page
     sent: list[str] = []
+    may_pass: list[bool] = []
 
-    def fail_twice(route: Route) -> None:
+    def fail(route: Route) -> None:
         sent.append(route.request.post_data_json["press_id"])
-        if len(sent) == 1:
-            route.abort()  # never arrives
-        elif len(sent) == 2:
-            route.fetch()  # arrives, and its answer is lost
-            route.abort()
-        else:
+        if len(sent) == 2:
+            route.fetch()  # arrives, and its answer is lost; the others never arrive
+        if len(sent) > 2 and may_pass:
             route.continue_()
+        else:
+            route.abort()
 
-    page.route("**/api/press", fail_twice)
+    page.route("**/api/press", fail)
     page.locator("#like").click()
     expect(page.locator("#notice")).to_contain_text("does not answer")
     page.get_by_role("button", name="Try now").click()
-    has_pressed(page, 1)
-    assert len(sent) == 3
-    assert len(set(sent)) == 1
+    may_pass.append(True)
     expect(page.locator("#notice")).to_have_text("The player answers again.")
+    has_pressed(page, 1)
+    assert len(sent) >= 3
+    assert len(set(sent)) == 1
     expect(page.locator("#history-list li")).to_have_count(1)
 
 
@@ -722,8 +725,8 @@ def test_axe_finds_nothing_in_what_comes_now_and_then(
     expect(page.locator("#notice")).to_contain_text("does not answer")
     expect(page.get_by_role("button", name="Try now")).to_be_visible()
     axe_finds_nothing(page, "a message of waiting")
+    page.get_by_role("button", name="Try now").click()  # it is there as long as nothing is answered
     page.unroute("**/api/press")
-    page.get_by_role("button", name="Try now").click()
     has_pressed(page, 1)
 
     def training(route: Route) -> None:
