@@ -183,6 +183,37 @@ def test_a_clip_whose_answer_is_lost_is_made_once(visit: Callable[..., Visit]) -
     assert len(sent) == 2 and len(set(sent)) == 1
 
 
+@pytest.mark.parametrize("kind", ["liked", "history"])
+def test_more_of_a_list_that_does_not_come_is_asked_for_again(
+    visit: Callable[..., Visit], kind: str
+) -> None:
+    one = visit()
+    page = one.page
+    asked: list[str] = []
+
+    def fail_once(route: Route) -> None:
+        url = route.request.url
+        is_more = "before=" in url or "n=100" in url
+        if is_more:
+            asked.append(url)
+        if is_more and len(asked) == 1:
+            route.abort()
+        else:
+            answer = route.fetch()
+            route.fulfill(response=answer, json={**answer.json(), "more": not is_more})
+
+    page.route(f"**/api/{kind}?*", fail_once)
+    page.keyboard.press("l")
+    page.locator(f"#tab-{kind}").click()
+    page.locator(f"#{kind}-more").click()
+    expect(page.locator("#notice")).to_have_text("More of this list did not come: press again.")
+    page.locator(f"#{kind}-more").click()
+    expect(page.locator(f"#{kind}-more")).to_be_hidden()
+    expect(page.locator(f"#{kind}-list li")).to_have_count(1)
+    assert len(asked) == 2 and len(set(asked)) == 1
+    assert not [error for error in one.errors if "Failed to load resource" not in error]
+
+
 def test_a_refusal_is_shown_with_its_reason(visit: Callable[..., Visit]) -> None:
     page = visit().page
     body = '{"error": {"code": "not-saved", "reason": "the disk is full"}}'
