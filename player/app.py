@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,8 +17,6 @@ from player.engine import Engine, MakeRecommender
 from player.errors import PlayerError
 from player.security import Guard
 from player.settings import PlayerSettings
-
-_LOG = logging.getLogger(__name__)
 
 _CODES = {404: "not-found", 405: "method-not-allowed"}
 

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from music_env.catalogue import Catalogue
 from player.media import SECONDS
@@ -22,6 +23,9 @@ COLUMNS = (
     "track_id",
     "link",
 )
+
+_OF_LINKS = ":/?#[]@!$&'()*+,;=%~"
+"""What may stand in a link as it is, beside letters and digits (RFC 3986, 2.2 and 2.1)."""
 
 _FORMULA = (
     "=",
@@ -97,7 +101,7 @@ def as_m3u(catalogue: Catalogue, presses: Sequence[dict[str, Any]], here: str) -
             seconds, link = round(SECONDS), here + track["preview"]["made"]
         else:
             seconds, link = -1, preview  # how long a preview is no catalogue says
-        lines += [f"#EXTINF:{seconds},{name}", one_line(link)]
+        lines += [f"#EXTINF:{seconds},{name}", _address(link)]
     return "\n".join(lines) + "\n"
 
 
@@ -109,6 +113,11 @@ def harmless(cell: str) -> str:
 def one_line(text: str) -> str:
     """Return a text without line ends and other control characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _address(link: str) -> str:
+    """Return a link in ASCII, percent-encoded; what is encoded already stays."""
+    return quote(one_line(link), safe=_OF_LINKS, errors="backslashreplace")
 
 
 def _link(catalogue: Catalogue, index: int) -> str | None:

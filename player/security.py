@@ -35,6 +35,9 @@ MAX_ORIGINS = 64
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
+_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:[0-9]{1,5})?")
+"""A Host header: a name, or an IPv6 address in brackets, and perhaps a port."""
+
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -154,6 +157,13 @@ class Guard:
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
+        if not _HOST.fullmatch(host):
+            raise PlayerError(
+                403,
+                "foreign-host",
+                "the Host header must be a name, or an address (IPv6 in brackets), and may have a "
+                f"port of at most five digits behind a colon, got {host[:200]!r}",
+            )
         if not self._is_ours(host_name(host)):
             raise PlayerError(
                 403,

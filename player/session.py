@@ -196,6 +196,8 @@ class Session(SessionViews):
     def generate(self, clip_id: str | None = None) -> None:
         """Make a clip of what was liked so far, which is to be judged next.
 
+        It takes the place of a clip that is shown; those that wait come after it.
+
         Args:
             clip_id: the caller's: a clip of this id that is there already is not made twice.
         """
@@ -207,7 +209,8 @@ class Session(SessionViews):
         made = made_for(self.catalogue, liked, len(self.clips) + 1, self.is_judged, seed=seed)
         clip = replace(made, clip_id=clip_id)
         self.clips[number] = clip
-        self.pending = self._asked_for(f"g{number}")
+        waiting = () if self.pending is None else self.pending.waiting
+        self.pending = self._asked_for(f"g{number}", *waiting)
         self._store.add_clip(self.listener, number, clip.to_json(), self.pending)
 
     def reset(self) -> None:

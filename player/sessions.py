@@ -36,7 +36,7 @@ def _refused_by_the_disk() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        reason = f"nothing has happened, as it could not be saved: {error}"
+        reason = f"this could not be saved: {error}"
         raise PlayerError(507, "not-saved", reason) from error
 
 

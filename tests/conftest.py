@@ -1,11 +1,19 @@
-"""Shared fixtures: a catalogue of six tracks whose scores are known by hand."""
+"""Shared fixtures: six tracks whose scores are known by hand, and visits to the player's page."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
 
 from music_env import Catalogue
+
+if TYPE_CHECKING:
+    from player_page import Visit
+    from playwright.sync_api import Browser
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -61,3 +69,46 @@ def shared_file(name: str) -> Path:
     if not path.is_file():
         pytest.skip(f"needs ../shared/data/{name}, which is not here")
     return path
+
+
+# --- The player in a browser; its packages are imported where a test asks for one -----------------
+
+
+@pytest.fixture(scope="module")
+def chromium_browser() -> Iterator[Browser]:
+    from playwright.sync_api import expect
+
+    from player.chromium import PATIENCE, chromium
+
+    with chromium() as browser:
+        expect.set_options(timeout=PATIENCE)
+        yield browser
+        expect.set_options(timeout=5_000)
+
+
+@pytest.fixture(scope="module")
+def player_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    from player_page import remote_frame, serving
+
+    folder = tmp_path_factory.mktemp("player")
+    remote_frame(60).to_csv(folder / "tracks.csv", index=False)
+    with serving(folder / "tracks.csv", folder / "data") as address:
+        yield address
+
+
+@pytest.fixture
+def visit(chromium_browser: Browser, player_address: str) -> Iterator[Callable[..., Visit]]:
+    """Begin visits of new listeners: `visit(address, **options of the browser's context)`."""
+    from player_page import Visit
+
+    visits: list[Visit] = []
+
+    def begin(at: str = player_address, **options: Any) -> Visit:
+        visits.append(Visit(chromium_browser, at, **options))
+        return visits[-1]
+
+    yield begin
+    for one in visits:
+        if not one.page.is_closed():  # by the test
+            one.page.unroute_all(behavior="ignoreErrors")  # handlers may be at work
+        one.context.close()

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import uvicorn
-from player_server import by_rule
+from player_server import by_rule, tracks_frame
 from playwright.sync_api import Browser, Page, Route, expect
 
 from player.app import create_app
@@ -19,6 +20,17 @@ from player.chromium import PATIENCE
 from player.settings import PlayerSettings
 
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+
+def remote_frame(count: int) -> pd.DataFrame:
+    """Tracks that name pictures, previews and Spotify ids on other hosts."""
+    numbers = range(count)
+    return tracks_frame(count).assign(
+        track_id=[f"{i:022d}" for i in numbers],
+        album=[f"Album {i // 10}" for i in numbers],
+        artwork_url=[f"https://pictures.example/{i}.png" for i in numbers],
+        preview_url=[f"https://previews.example/{i}.mp3" for i in numbers],
+    )
 
 
 @contextmanager

@@ -390,6 +390,23 @@ def test_a_clip_stays_until_it_is_judged(catalogue: Path, tmp_path: Path) -> Non
         assert press(browser, True)["track"]["kind"] == "catalogue", "a new wish lets it go"
 
 
+def test_a_clip_that_waits_outlives_another_one(browser: TestClient) -> None:
+    """The one that is shown is replaced; the one that waits, after Undo, is not."""
+
+    def generated() -> str:
+        key: str = ok(browser.post("/api/generate"))["track"]["key"]
+        return key
+
+    last = press(browser, True)["last_press"]["press_id"]
+    assert generated() == "g1"
+    back = ok(browser.post("/api/undo", json={"press_id": last}))
+    assert back["track"]["kind"] == "catalogue"
+    assert (generated(), generated()) == ("g2", "g3")
+    assert press(browser, True)["track"]["key"] == "g1"
+    state = press(browser, False)
+    assert (state["track"]["kind"], state["presses"]) == ("catalogue", 2)
+
+
 def test_a_clip_whose_answer_was_lost_is_not_made_twice(browser: TestClient) -> None:
     body = {"clip_id": "asked-for-once"}
     first = ok(browser.post("/api/generate", json=body))

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pytest
 
-for module in ("fastapi", "uvicorn", "jinja2", "playwright", "axe_playwright_python"):
+for module in ("fastapi", "uvicorn", "jinja2", "playwright"):
     pytest.importorskip(module, reason=f"needs {module}: install the extras player and dev")
 
-from axe_playwright_python.sync_playwright import Axe  # noqa: E402
 from player_page import (  # noqa: E402
     NARROW,
     WIDE,
@@ -26,10 +22,10 @@ from player_page import (  # noqa: E402
     serving,
     tab_to,
 )
-from player_server import by_rule, tracks_frame  # noqa: E402
-from playwright.sync_api import Browser, Page, Response, Route, expect  # noqa: E402
+from player_server import tracks_frame  # noqa: E402
+from playwright.sync_api import Response, Route, expect  # noqa: E402
 
-from player.chromium import CHROMIUM, PATIENCE, chromium  # noqa: E402
+from player.chromium import CHROMIUM  # noqa: E402
 
 if not CHROMIUM.is_file():
     pytest.skip("needs Debian's package chromium", allow_module_level=True)
@@ -47,51 +43,6 @@ ATTACKS = [
     "long " * 400,
 ]
 """What a catalogue might say. (Artists and genres are separated by semicolons: none in here.)"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-def remote_frame(count: int) -> pd.DataFrame:
-    """Tracks that name pictures, previews and Spotify ids on other hosts."""
-    numbers = range(count)
-    return tracks_frame(count).assign(
-        track_id=[f"{i:022d}" for i in numbers],
-        album=[f"Album {i // 10}" for i in numbers],
-        artwork_url=[f"https://pictures.example/{i}.png" for i in numbers],
-        preview_url=[f"https://previews.example/{i}.mp3" for i in numbers],
-    )
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("player")
-    remote_frame(60).to_csv(folder / "tracks.csv", index=False)
-    with serving(folder / "tracks.csv", folder / "data") as address:
-        yield address
-
-
-@pytest.fixture
-def visit(browser: Browser, address: str) -> Iterator[Callable[..., Visit]]:
-    visits: list[Visit] = []
-
-    def begin(at: str = address, **options: Any) -> Visit:
-        visits.append(Visit(browser, at, **options))
-        return visits[-1]
-
-    yield begin
-    for one in visits:
-        one.context.close()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def patience() -> Iterator[None]:
-    expect.set_options(timeout=PATIENCE)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 def test_enter_that_is_held_judges_once(visit: Callable[..., Visit]) -> None:
@@ -350,135 +301,6 @@ def test_the_listener_is_the_same_after_a_reload_and_in_another_tab(
     has_pressed(one.page, 2)
 
 
-# --- When something fails -------------------------------------------------------------------------
-
-
-def test_a_press_without_an_answer_is_sent_again_and_counted_once(
-    visit: Callable[..., Visit],
-) -> None:
-    page = visit().page
-    sent: list[str] = []
-
-    def fail_twice(route: Route) -> None:
-        sent.append(route.request.post_data_json["press_id"])
-        if len(sent) == 1:
-            route.abort()  # never arrives
-        elif len(sent) == 2:
-            route.fetch()  # arrives, and its answer is lost
-            route.abort()
-        else:
-            route.continue_()
-
-    page.route("**/api/press", fail_twice)
-    page.locator("#like").click()
-    expect(page.locator("#notice")).to_contain_text("does not answer")
-    page.get_by_role("button", name="Try now").click()
-    has_pressed(page, 1)
-    assert len(sent) == 3
-    assert len(set(sent)) == 1
-    expect(page.locator("#notice")).to_have_text("The player answers again.")
-    expect(page.locator("#history-list li")).to_have_count(1)
-
-
-def test_a_press_without_an_answer_outlives_a_reload(visit: Callable[..., Visit]) -> None:
-    one = visit()
-    page = one.page
-    title = page.locator("#title").text_content()
-    page.route("**/api/press", lambda route: route.abort())
-    page.locator("#like").click()
-    expect(page.locator("#notice")).to_contain_text("does not answer")
-    page.unroute("**/api/press")
-    one.arrive()
-    has_pressed(page, 1)
-    expect(page.locator("#liked-list li")).to_contain_text([str(title)])
-
-
-def test_a_press_at_which_the_server_fails_is_given_up_and_kept(
-    visit: Callable[..., Visit],
-) -> None:
-    """A 500 may come for ever: the listener is told what to do, and a reload sends it again."""
-    one = visit()
-    page = one.page
-    sent: list[str] = []
-
-    def fail(route: Route) -> None:
-        sent.append(route.request.post_data_json["press_id"])
-        reason = '{"error": {"code": "failed", "reason": "the player failed here"}}'
-        route.fulfill(status=500, body=reason)
-
-    page.route("**/api/press", fail)
-    page.locator("#like").click()
-    expect(page.locator("#notice")).to_contain_text("What you pressed is kept")
-    expect(page.locator("#notice")).to_contain_text("load the page again")
-    expect(page.locator("#stage")).to_have_attribute("aria-busy", "false")
-    page.wait_for_timeout(9_000)  # longer than between any two attempts
-    assert len(sent) == 4 and len(set(sent)) == 1
-    page.unroute("**/api/press")
-    page.get_by_role("button", name="Try now").click()  # loads the page
-    has_pressed(page, 1)
-    expect(page.locator("#history-list li")).to_have_count(1)
-    one.arrive()
-    has_pressed(page, 1)
-
-
-def test_a_clip_whose_answer_is_lost_is_made_once(visit: Callable[..., Visit]) -> None:
-    page = visit().page
-    sent: list[str] = []
-
-    def lose_one(route: Route) -> None:
-        sent.append(route.request.post_data)
-        if len(sent) == 1:
-            route.fetch()
-            route.abort()
-        else:
-            route.continue_()
-
-    page.route("**/api/generate", lose_one)
-    page.keyboard.press("g")
-    expect(page.locator("#title")).to_have_text("Made for you 1")
-    assert len(sent) == 2 and len(set(sent)) == 1
-
-
-def test_a_refusal_is_shown_with_its_reason(visit: Callable[..., Visit]) -> None:
-    page = visit().page
-    body = '{"error": {"code": "not-saved", "reason": "the disk is full"}}'
-    page.route("**/api/press", lambda route: route.fulfill(status=507, body=body))
-    page.locator("#like").click()
-    expect(page.locator("#notice")).to_have_text("The disk is full.")
-    has_pressed(page, 0)
-    assert focused(page) == "like"
-
-
-def test_the_table_recommends_while_the_policy_trains(
-    browser: Browser, tmp_path: Path, visit: Callable[..., Visit]
-) -> None:
-    tracks_frame(20).to_csv(tmp_path / "tracks.csv", index=False)
-    trained = threading.Event()
-
-    def slowly(catalogue: Any, settings: Any, folder: Path, report: Any) -> Any:
-        report(0.42, "training the policy: 42 of 100 tracks judged")
-        assert trained.wait(10 * PATIENCE / 1000)
-        return by_rule(catalogue, settings, folder, report)
-
-    try:
-        with serving(tmp_path / "tracks.csv", tmp_path / "data", slowly) as address:
-            one = visit(address)
-            page = one.page
-            expect(page.get_by_role("progressbar")).to_have_attribute("value", "0.42")
-            expect(page.locator("#training")).to_contain_text("42 of 100 tracks judged")
-            expect(page.locator("#facts")).to_contain_text("the table expects")
-            page.locator("#like").click()
-            has_pressed(page, 1)
-            trained.set()
-            expect(page.locator("#training")).to_be_hidden()
-            page.locator("#like").click()
-            expect(page.locator("#facts")).to_contain_text("the dueling DQN expects")
-            one.check()
-            one.context.close()
-    finally:
-        trained.set()
-
-
 # --- Other hosts, and text that nobody trusts -----------------------------------------------------
 
 
@@ -556,9 +378,7 @@ def test_the_policy_follows_the_switches_by_whatever_way_one_comes(
     assert len(loads) == 2, "loaded again once, and not for ever"
 
 
-def test_what_a_catalogue_says_runs_no_script(
-    browser: Browser, tmp_path: Path, visit: Callable[..., Visit]
-) -> None:
+def test_what_a_catalogue_says_runs_no_script(tmp_path: Path, visit: Callable[..., Visit]) -> None:
     n = len(ATTACKS)
     frame = tracks_frame(n).assign(
         track_id=[f"{i}{attack}" for i, attack in enumerate(ATTACKS)],
@@ -611,102 +431,3 @@ def test_what_a_catalogue_says_runs_no_script(
         assert page.locator("img:not([src^='/media/'], [src^='http://127.0.0.1'])").count() == 0
         one.check()
         one.context.close()
-
-
-# --- For everybody --------------------------------------------------------------------------------
-
-
-def axe_finds_nothing(page: Page, place: str) -> None:
-    """Nor is the page wider than the window."""
-    found = Axe().run(page)
-    assert found.violations_count == 0, f"{place}: {found.generate_report()}"
-    assert page.viewport_size is not None
-    width = page.evaluate("document.documentElement.scrollWidth")
-    assert width <= page.viewport_size["width"], f"{place} is {width} px wide"
-
-
-@pytest.mark.parametrize(
-    ("viewport", "scheme"), [(WIDE, "dark"), (NARROW, "light")], ids=["wide", "narrow"]
-)
-def test_axe_finds_nothing_in_what_comes_now_and_then(
-    visit: Callable[..., Visit], viewport: dict[str, int], scheme: str
-) -> None:
-    """A generated track, what the page says of waiting and training, and Spotify's frame."""
-    one = visit(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
-    page = one.page
-    page.keyboard.press("g")
-    expect(page.locator("#title")).to_have_text("Made for you 1")
-    expect(page.get_by_role("link", name="MIDI")).to_be_visible()
-    axe_finds_nothing(page, "a generated track")
-    page.keyboard.press("l")
-    has_pressed(page, 1)
-    page.keyboard.press("u")
-    expect(page.locator("#notice")).to_contain_text("Taken back")
-    axe_finds_nothing(page, "a message")
-    page.route("**/api/press", lambda route: route.abort())
-    page.keyboard.press("l")
-    expect(page.locator("#notice")).to_contain_text("does not answer")
-    expect(page.get_by_role("button", name="Try now")).to_be_visible()
-    axe_finds_nothing(page, "a message of waiting")
-    page.unroute("**/api/press")
-    page.get_by_role("button", name="Try now").click()
-    has_pressed(page, 1)
-
-    def training(route: Route) -> None:
-        answer = route.fetch()
-        told = {"phase": "training", "progress": 0.42, "message": "42 of 100 tracks judged"}
-        route.fulfill(response=answer, json={**answer.json(), **told})
-
-    page.route("**/api/status", training)
-    frame = '<html lang="en"><title>Spotify</title><main><h1>A player</h1></main></html>'
-    page.route(
-        "https://open.spotify.com/embed/**",
-        lambda route: route.fulfill(body=frame, content_type="text/html"),
-    )
-    page.get_by_role("button", name="Settings and keys").click()
-    page.get_by_role("switch", name="Spotify").click()
-    inside = page.frame_locator('iframe[title="Spotify\'s player"]')
-    page.locator("#spotify").scroll_into_view_if_needed()  # it is loaded lazily
-    expect(inside.get_by_role("heading")).to_have_text("A player")
-    expect(page.get_by_role("progressbar")).to_have_attribute("value", "0.42")
-    axe_finds_nothing(page, "the training, and Spotify's player")
-    assert not [error for error in one.errors if "Failed to load resource" not in error]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_axe_finds_nothing(
-    visit: Callable[..., Visit], viewport: dict[str, int], scheme: str
-) -> None:
-    one = visit(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
-    page = one.page
-
-    def check(place: str) -> None:
-        axe_finds_nothing(page, place)
-
-    assert page.evaluate(
-        "getComputedStyle(document.querySelector('#like')).transitionDuration"
-    ) in (
-        "0s",
-        "1e-05s",
-    )
-    for number in range(1, 5):
-        page.locator("#like" if number % 2 else "#dislike").click()
-        has_pressed(page, number)
-    expect(page.locator("#learnt svg[role=img]")).to_have_count(2)
-    page.get_by_role("tab", name="History").click()
-    expect(page.locator("#history-list li")).to_have_count(4)
-    check("a track")
-    page.locator("#artist").click()
-    expect(page.locator("#artist-list [role=option]").first).to_be_visible()
-    page.keyboard.press("ArrowDown")
-    check("the list of artists")
-    page.keyboard.press("Escape")
-    page.get_by_label("Danceability at most").fill("0")
-    expect(page.locator("#none-left")).to_be_visible()
-    check("nothing left")
-    page.locator("#open-settings").click()
-    check("the settings")
-    page.locator("#reset").click()
-    check("the question")
-    one.check()

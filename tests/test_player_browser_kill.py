@@ -56,9 +56,11 @@ def test_the_page_comes_back_by_itself_after_kill_9(tmp_path: Path) -> None:
         expect(page.locator("#notice")).to_contain_text("does not answer")
         assert one.errors and all("Failed to load resource" in error for error in one.errors)
         server.start()
-        server.ready()
+        # It is said for a few seconds, which may be over when the server is ready.
+        again = "The player answers again."
+        expect(page.locator("#notice")).to_have_text(again, timeout=3 * PATIENCE)
         has_pressed(page, 4)  # the press that had no answer
-        expect(page.locator("#notice")).to_have_text("The player answers again.")
+        server.ready()
         expect(page.locator("#liked-count")).to_have_text("3")
         expect(page.locator("#liked-list li")).to_have_count(3)
         expect(page.locator("#liked-list li").first).to_contain_text(str(title))

@@ -107,10 +107,19 @@ def test_only_known_host_names_are_answered(player: Player) -> None:
         ("127.0.0.1.evil.example", 403),
         ("192.168.1.7", 403),
         ("", 403),
+        ("localhost:80:80", 403),
+        ("localhost:http", 403),
+        ("localhost:8000@evil.example", 403),
+        ("localhost:123456", 403),
+        ("[::1].evil.example", 403),
+        ("[::1", 403),
     ):
         answer = player.client.get("/api/status", headers={"Host": host})
         assert answer.status_code == status, host
     assert code_of(player.client.get("/", headers={"Host": "evil.example"})) == "foreign-host"
+    answer = player.client.get("/", headers={"Host": "localhost:http"})
+    assert code_of(answer) == "foreign-host"
+    assert "port of at most five digits behind a colon, got 'localhost:http'" in answer.text
 
 
 def test_bound_to_all_addresses_it_is_called_by_any_of_them() -> None:
@@ -235,6 +244,24 @@ def test_a_playlist_names_no_page_of_spotify() -> None:
     playlist = as_m3u(catalogue, presses, ADDRESS).splitlines()
     assert playlist[2:] == [f"{ADDRESS}/media/0/clip.ogg"]
     assert "https://open.spotify.com/track/" in as_csv(catalogue, presses), "people can open it"
+
+
+@pytest.mark.parametrize(
+    ("link", "address"),
+    [
+        ("https://x.example/Für|Elise.mp3", "https://x.example/F%C3%BCr%7CElise.mp3"),
+        ("http://[::1]:80/a%20b.mp3?c=[d]&e#f~", "http://[::1]:80/a%20b.mp3?c=[d]&e#f~"),
+        ("https://x.example/{1}\\2\u200b.mp3", "https://x.example/%7B1%7D%5C2%20.mp3"),
+    ],
+)
+def test_a_playlists_links_are_ascii(link: str, address: str) -> None:
+    from music_env import Catalogue
+    from player.exports import as_m3u
+    from player.tracks import track_json
+
+    catalogue = Catalogue.from_frame(tracks_frame(1).assign(preview_url=link))
+    track = track_json(catalogue, 0, {"remote_media": False, "spotify": False})
+    assert as_m3u(catalogue, [{"track": track}], ADDRESS).split("\n")[2:] == [address, ""]
 
 
 def test_exports_hold_text_alone(player: Player) -> None:

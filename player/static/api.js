@@ -23,7 +23,9 @@ export class Refusal extends Error {
 
 /** Told of waiting: `waiting(seconds)` before each further attempt, `answered()` after it. */
 const listener = { waiting() {}, answered() {} };
-let hurry = () => {};
+
+/** Ends each of the pauses that are going on. */
+const hurries = new Set();
 
 export function onWaiting({ waiting, answered }) {
   Object.assign(listener, { waiting, answered });
@@ -31,7 +33,7 @@ export function onWaiting({ waiting, answered }) {
 
 /** Try again at once whatever is being waited for. */
 export function tryNow() {
-  hurry();
+  for (const hurry of hurries) hurry();
 }
 
 addEventListener("online", tryNow);
@@ -68,7 +70,7 @@ export async function insist(method, path, body) {
         ? failures < MAX_FAILURES
         : !isRefusal || WORTH_ANOTHER.has(error.status);
       if (!isWorthAnother) {
-        if (attempt) listener.answered();
+        if (attempt && !error.isFailure) listener.answered();
         throw error;
       }
       const seconds = WAITS[Math.min(attempt, WAITS.length - 1)];
@@ -100,10 +102,12 @@ function limited(signal) {
 
 function pause(seconds) {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, 1000 * seconds);
-    hurry = () => {
+    const end = () => {
       clearTimeout(timer);
+      hurries.delete(end);
       resolve();
     };
+    const timer = setTimeout(end, 1000 * seconds);
+    hurries.add(end);
   });
 }

@@ -16,8 +16,8 @@ let likedShown = PAGE;
 let pressed = [];
 let load = null;
 
-/** `get(path)` answers a request of the API. */
-export function setUp(get) {
+/** `get(path)` answers a request of the API; `failed()` is told where more was asked for in vain. */
+export function setUp({ get, failed }) {
   load = get;
   tabs.forEach((tab, index) => {
     tab.addEventListener("click", () => select(index));
@@ -30,17 +30,8 @@ export function setUp(get) {
       tabs[next].focus();
     });
   });
-  byId("liked-more").addEventListener("click", async () => {
-    likedShown += PAGE;
-    const { tracks, more } = await load(`/api/liked?n=${likedShown}`);
-    liked = tracks;
-    showLiked(more);
-  });
-  byId("history-more").addEventListener("click", async () => {
-    const { presses, more } = await load(`/api/history?n=${PAGE}&before=${pressed.at(-1).number}`);
-    pressed.push(...presses);
-    showHistory(more);
-  });
+  byId("liked-more").addEventListener("click", () => moreLiked().catch(failed));
+  byId("history-more").addEventListener("click", () => moreHistory().catch(failed));
 }
 
 /** Show the numbers of a state; the lists follow with `refresh`. */
@@ -49,18 +40,39 @@ export function showCounts(state) {
   setText(byId("history-count"), count(state.presses));
 }
 
-/** Ask for both lists anew. */
-export async function refresh() {
+/** Ask for both lists anew; `show` takes what comes. */
+export async function latest() {
   const [history, likes] = await Promise.all([
     load(`/api/history?n=${PAGE}`),
     load(`/api/liked?n=${likedShown}`),
   ]);
+  return { history, likes };
+}
+
+/** Show what `latest` gave. */
+export function show({ history, likes }) {
   liked = likes.tracks;
   pressed = history.presses;
   const kept = new Set([...liked, ...pressed].map((press) => press.press_id));
   for (const id of items.keys()) if (!kept.has(id.slice(1))) items.delete(id);
   showLiked(likes.more);
   showHistory(history.more);
+}
+
+async function moreLiked() {
+  const wanted = likedShown + PAGE;
+  const { tracks, more } = await load(`/api/liked?n=${wanted}`);
+  likedShown = wanted;
+  liked = tracks;
+  showLiked(more);
+}
+
+async function moreHistory() {
+  const before = pressed;
+  const { presses, more } = await load(`/api/history?n=${PAGE}&before=${before.at(-1).number}`);
+  if (pressed !== before) return; // others came meanwhile, which these would not follow
+  pressed = [...before, ...presses];
+  showHistory(more);
 }
 
 function showLiked(more) {

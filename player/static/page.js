@@ -19,6 +19,11 @@ import { capital, sentence, several, trackName } from "./words.js";
 const LOOK_AFTER = 150; // [ms] after a press: lists and plot do not delay the next track
 const ASK_AGAIN = 1000; // [ms] how far the training is
 
+const ANSWERS_AGAIN = "The player answers again.";
+
+const WISH = "/api/preference";
+const SETTINGS = "/api/settings";
+
 const like = byId("like");
 const dislike = byId("dislike");
 const undo = byId("undo");
@@ -29,6 +34,7 @@ let status = null;
 let isBusy = false;
 let isFollowing = false;
 let looking = 0;
+let looks = 0;
 
 /** How often something was changed, by path of the API. */
 const newest = {};
@@ -73,12 +79,15 @@ function lookSoon() {
 }
 
 async function look() {
+  const number = ++looks;
   try {
-    const [data] = await Promise.all([
+    const [data, found] = await Promise.all([
       ask("GET", `/api/plot?n=${plot.PRESSES}`),
-      lists.refresh(),
+      lists.latest(),
     ]);
+    if (number !== looks) return; // a later look's answer may have come first
     plot.show(data, state.learner);
+    lists.show(found);
   } catch {
     // They are looked at again after the next press, which waits for the server.
   }
@@ -93,6 +102,7 @@ async function act(task) {
   byId("stage").setAttribute("aria-busy", "true");
   try {
     await inTurn(task);
+    stopWaiting(ANSWERS_AGAIN); // of what was given up before
     lookSoon();
   } catch (error) {
     await failed(error);
@@ -104,7 +114,6 @@ async function act(task) {
 
 async function failed(error) {
   if (!(error instanceof Refusal)) throw error;
-  preference.settle();
   if (error.isFailure || !state) {
     giveUp(error);
     return;
@@ -113,7 +122,7 @@ async function failed(error) {
   try {
     if (error.state) show(error.state);
     else if (error.status === 401) show(await insist("POST", "/api/session", {}));
-    else show(await insist("GET", "/api/state")); // what was switched goes back
+    else show(await inTurn(() => insist("GET", "/api/state"))); // what was switched goes back
   } catch (other) {
     giveUp(other);
   }
@@ -168,7 +177,8 @@ function compose() {
   const id = newId();
   return act(async () => {
     show(await insist("POST", "/api/generate", { clip_id: id }));
-    announce(`${state.track.title} is made for you.`);
+    // Asked for again, it may have been judged in another tab meanwhile.
+    if (state.track?.kind === "generated") announce(`${state.track.title} is made for you.`);
   });
 }
 
@@ -180,7 +190,8 @@ function change(path, wish) {
     if (isOld()) return;
     const next = await insist("PUT", path, wish);
     if (isOld()) return; // its successor's answer is shown instead
-    preference.settle();
+    // Any other answer tells of the wish before the one that is being made.
+    if (path === WISH) preference.settle();
     show(next);
     announce(
       state.track
@@ -188,17 +199,24 @@ function change(path, wish) {
         : noneLeft.spoken(state),
     );
     lookSoon();
-  }).catch(failed);
+  }).catch((error) => {
+    if (path === WISH && !isOld()) preference.settle();
+    return failed(error);
+  });
 }
 
 /** The page's security policy follows the settings: nothing is shown before it is loaded again. */
 function changeSettings(wish) {
-  return inTurn(() => insist("PUT", "/api/settings", wish)).then(() => location.reload(), failed);
+  const number = (newest[SETTINGS] = (newest[SETTINGS] ?? 0) + 1);
+  return inTurn(() => insist("PUT", SETTINGS, wish)).then(() => {
+    if (number === newest[SETTINGS]) location.reload(); // it would cut off one on its way
+  }, failed);
 }
 
 function reset() {
   return act(async () => {
     show(await insist("POST", "/api/reset", {}));
+    unsent.forget();
     tell("Your profile is empty again.");
     byId("title").focus({ preventScroll: true });
   });
@@ -209,18 +227,21 @@ function reset() {
 function setUp() {
   onWaiting({
     waiting(seconds, refusal) {
-      if (refusal?.code === "starting") return; // the page says so already
+      if (refusal?.code === "starting" && !state) return; // the page says so already
       const what = refusal?.isFailure ? "failed" : "does not answer";
       wait(`The player ${what}. Nothing is lost: trying again in ${seconds} s.`, tryNow);
     },
     answered() {
-      stopWaiting("The player answers again.");
+      stopWaiting(ANSWERS_AGAIN);
       follow(); // it may have been started anew, and be loading what it has learnt
     },
   });
   audio.setUp({ source: track.showSource, failed: () => tell("This clip cannot be played.") });
-  preference.setUp((wish) => change("/api/preference", wish));
-  lists.setUp((path) => ask("GET", path));
+  preference.setUp((wish) => change(WISH, wish));
+  lists.setUp({
+    get: (path) => ask("GET", path),
+    failed: () => tell("More of this list did not come: press again."),
+  });
   settings.setUp({ change: changeSettings, reset });
   like.addEventListener("click", () => press(true));
   dislike.addEventListener("click", () => press(false));
@@ -256,7 +277,7 @@ function setUp() {
 async function catchUp() {
   if (document.hidden || !state || isBusy) return;
   try {
-    const now = await ask("GET", "/api/state");
+    const now = await inTurn(() => ask("GET", "/api/state")); // or an older state comes last
     if (isBusy || policy.follow(now.settings)) return;
     const isOther = now.presses !== state.presses || now.track?.key !== state.track?.key;
     show(now);

@@ -9,6 +9,11 @@ export function kept() {
   return JSON.parse(sessionStorage.getItem(KEPT));
 }
 
+/** Let a press go that the server was asked to forget with all others. */
+export function forget() {
+  sessionStorage.removeItem(KEPT);
+}
+
 /** Send a press and return the next state. If the server has it, it is not counted twice. */
 export async function send(press) {
   sessionStorage.setItem(KEPT, JSON.stringify(press));
