@@ -24,6 +24,7 @@ import agents.model_file
 import agents.plotting
 import agents.progress
 import agents.resume
+import agents.run_folder
 import agents.run_logs
 import agents.training
 from agents.replay_segments import _rings
@@ -95,14 +96,14 @@ def live(variant: str, out: Path, catalogue: Path, last_operation: int | None = 
         return made
 
     agents.training.untrained = agents.resume.untrained = noted
-    write_json = agents.training.write_json
+    write_json = agents.run_folder.write_json
 
     def write_final_state_first(path: Path, content: Mapping[str, Any]) -> None:
         if path.name == "metrics.json":
             write_state(out / "final.safetensors", final_state(learners[0]))
         write_json(path, content)
 
-    agents.training.write_json = write_final_state_first
+    agents.run_folder.write_json = write_final_state_first
     agents.plotting.learning_curve = blank_figure
     if last_operation is not None:
         _die_at(last_operation)
