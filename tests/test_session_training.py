@@ -424,19 +424,38 @@ def test_codes_are_embedded_beside_the_numbers(six: Any) -> None:
 # --- Learning -------------------------------------------------------------------------------------
 
 
+def gain_after_training(
+    settings: SessionDQNSettings | SessionQLearningSettings, preset: str
+) -> float:
+    """Return the planning gain in 500 sessions that the learner has not seen."""
+    env = make_native(SESSION, settings.n_envs, preset=preset, encoding=settings.encoding)
+    learner = make_learner(settings, GymVecEnv(env), seed=0)
+    learner.learn(settings.timesteps, log_interval=None)
+    setup = env.unwrapped.tables
+    reference = reference_env(setup, 500)
+    policies = reference_policies(reference)
+    played = {name: play_sessions(policies[name], reference) for name in (MYOPIC, PLANNER)}
+    ours = play_sessions(learner, evaluation_env(setup, 500))
+    return return_figures(ours, played[MYOPIC], played[PLANNER])["planning_gain"]
+
+
 @pytest.mark.slow
 def test_the_dueling_dqn_learns_to_plan_and_without_a_future_does_not() -> None:
     """A seventh of the default training: most of the gain is there, and none with gamma 0."""
-    gains = []
-    for gamma in (1.0, 0.0):
-        settings = replace(SessionDQNSettings(), timesteps=40_000, gamma=gamma)
-        env = make_native(SESSION, settings.n_envs, preset="both", encoding=settings.encoding)
-        learner = make_learner(settings, GymVecEnv(env), seed=0)
-        learner.learn(settings.timesteps, log_interval=None)
-        setup = env.unwrapped.tables
-        reference = reference_env(setup, 500)
-        policies = reference_policies(reference)
-        played = {name: play_sessions(policies[name], reference) for name in (MYOPIC, PLANNER)}
-        ours = play_sessions(learner, evaluation_env(setup, 500))
-        gains.append(return_figures(ours, played[MYOPIC], played[PLANNER])["planning_gain"])
+    gains = [
+        gain_after_training(replace(SessionDQNSettings(), timesteps=40_000, gamma=gamma), "both")
+        for gamma in (1.0, 0.0)
+    ]
     assert gains[0] > 0.7 and gains[1] < 0.2, gains
+
+
+@pytest.mark.slow
+def test_a_table_learns_to_plan_and_without_a_future_does_not() -> None:
+    """A fifth of the default training: most of the gain is there, and none with gamma 0."""
+    gains = [
+        gain_after_training(
+            replace(SessionQLearningSettings(), timesteps=1_500_000, gamma=gamma), "satiation"
+        )
+        for gamma in (1.0, 0.0)
+    ]
+    assert gains[0] > 0.6 and gains[1] < 0.1, gains
