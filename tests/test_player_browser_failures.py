@@ -205,6 +205,8 @@ def test_more_of_a_list_that_does_not_come_is_asked_for_again(
     page.route(f"**/api/{kind}?*", fail_once)
     page.keyboard.press("l")
     page.locator(f"#tab-{kind}").click()
+    # The lists are asked for after the visit and after the press: not once more after this.
+    expect(page.locator(f"#{kind}-list li")).to_have_count(1)
     page.locator(f"#{kind}-more").click()
     expect(page.locator("#notice")).to_have_text("More of this list did not come: press again.")
     page.locator(f"#{kind}-more").click()
