@@ -202,10 +202,14 @@ def test_more_of_a_list_that_does_not_come_is_asked_for_again(
             answer = route.fetch()
             route.fulfill(response=answer, json={**answer.json(), "more": not is_more})
 
+    # The lists are asked for after the visit and after the press: each is over before what follows.
+    page.wait_for_function(
+        """() => ["plot", "history", "liked"].every((name) => performance
+            .getEntriesByType("resource").some((entry) => entry.name.includes(`/api/${name}?`)))"""
+    )
     page.route(f"**/api/{kind}?*", fail_once)
     page.keyboard.press("l")
     page.locator(f"#tab-{kind}").click()
-    # The lists are asked for after the visit and after the press: not once more after this.
     expect(page.locator(f"#{kind}-list li")).to_have_count(1)
     page.locator(f"#{kind}-more").click()
     expect(page.locator("#notice")).to_have_text("More of this list did not come: press again.")
