@@ -68,6 +68,7 @@ def test_axe_finds_nothing_in_what_comes_now_and_then(
     )
     page.get_by_role("button", name="Settings and keys").click()
     page.get_by_role("switch", name="Spotify").click()
+    expect(page.locator("html")).to_have_attribute("data-spotify", "on")  # the page comes anew
     inside = page.frame_locator('iframe[title="Spotify\'s player"]')
     page.locator("#spotify").scroll_into_view_if_needed()  # it is loaded lazily
     expect(inside.get_by_role("heading")).to_have_text("A player")
