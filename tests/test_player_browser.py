@@ -324,6 +324,7 @@ def test_other_hosts_only_once_they_are_switched_on(visit: Callable[..., Visit])
     one.foreign.clear()
     page.get_by_role("button", name="Settings and keys").click()
     page.get_by_role("switch", name="Spotify").click()
+    expect(page.locator("html")).to_have_attribute("data-spotify", "on")  # the page comes anew
     frame = page.locator('iframe[title="Spotify\'s player"]')
     expect(frame).to_have_attribute("src", re.compile("https://open.spotify.com/embed/track/0+"))
     page.get_by_role("button", name="Settings and keys").click()
@@ -342,6 +343,7 @@ def test_the_policy_follows_the_switches_by_whatever_way_one_comes(
     page.route(spotify, lambda route: route.fulfill(body="<p>a player</p>"))
     page.get_by_role("button", name="Settings and keys").click()
     page.get_by_role("switch", name="Spotify").click()
+    expect(page.locator("html")).to_have_attribute("data-spotify", "on")  # the page comes anew
     frame = page.frame_locator('iframe[title="Spotify\'s player"]')
     expect(frame.locator("p")).to_have_text("a player")
     link = f'<a href="{one.address}/">To the player</a>'
