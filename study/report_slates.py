@@ -24,10 +24,10 @@ ORDER = ("random", "first-candidate", "best-fresh", "myopic-oracle", *slates.LEA
 
 METHOD = (
     "In `MusicRecSlate-v0` each step offers ten candidates, of which one may be played; the "
-    "effects are those of the presets above. *best-fresh* knows what would be enjoyed most if nothing had "
-    "been played before, and plays that; the *dueling DQN* scores candidates one by one with one "
-    f"network, from the encoding `summary`. J and planning gain are over {SESSIONS:,} sessions a "
-    "seed, as above. A learner is trained where there is a gain to be had."
+    "effects are those of the presets above. *best-fresh* knows what would be enjoyed most if "
+    "nothing had been played before, and plays that; the *dueling DQN* scores candidates one by "
+    "one with one network, from the encoding `summary`. J and planning gain are over "
+    f"{SESSIONS:,} sessions a seed, as above. A learner is trained where there is a gain to be had."
 )
 
 
