@@ -41,6 +41,7 @@ Suite = Literal[
     "judgements",
     "online",
     "planning",
+    "slates",
 ]
 
 
@@ -63,6 +64,7 @@ class Run:
         "judgements",
         "online",
         "planning",
+        "slates",
     )
     """Which ones, in this order."""
     seeds: int = 10

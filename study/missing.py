@@ -11,13 +11,15 @@ Wanted = tuple[str, str, int, int]
 """Learner, case, budget and number of seeds."""
 
 
-def missing_section(wanted: Sequence[Wanted], rows: Sequence[Row]) -> list[str]:
+def missing_section(wanted: Sequence[Wanted], rows: Sequence[Row], *, of: str = "") -> list[str]:
     """Return a section on runs that are missing, shorter than planned, or failed; [] where none is.
 
     Args:
         wanted: what a whole study holds.
         rows: of the table, failed ones included.
+        of: what the runs are on, where a page has more than one such section.
     """
+    runs = f"Runs on {of}" if of else "Runs"
     done = [row for row in rows if row["status"] == "done"]
     table = []
     for learner, case, budget, seeds in wanted:
@@ -29,12 +31,12 @@ def missing_section(wanted: Sequence[Wanted], rows: Sequence[Row]) -> list[str]:
     failed = [row for row in rows if row["status"] == "failed"]
     lines: list[str] = []
     if table:
-        lines += ["## Runs that are missing", ""]
+        lines += [f"## {runs} that are missing", ""]
         lines += markdown_table(("policy", "case", "runs done", "steps"), table)
         lines += [""]
     if failed:
         keys = ("learner", "case", "seed", "error")
-        lines += ["## Runs that failed", ""]
+        lines += [f"## {runs} that failed", ""]
         lines += markdown_table(keys, [[str(row[key]) for key in keys] for row in failed])
         lines += [""]
     return lines

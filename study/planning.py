@@ -1,4 +1,7 @@
-"""Tasks on MusicRecSession-v0: what planning is worth, and how much of it learners learn."""
+"""Tasks on MusicRecSession-v0: what planning is worth, and how much of it learners learn.
+
+`study.slates` has those on MusicRecSlate-v0, which are measured by the same function.
+"""
 
 from __future__ import annotations
 
@@ -127,15 +130,29 @@ def planning_worth(task: Task) -> dict[str, Any]:
         `diversity_figures`; for a learner ``train_seconds`` (processor time),
         ``train_wall_seconds`` and ``updates``; for the planner ``upper_bound``.
     """
-    setup = make_native(SESSION, 1, **task.setting, encoding="grid").unwrapped.tables
+    return worth(task, SESSION, LEARNERS)
+
+
+def worth(
+    task: Task, env_id: str, learners: Mapping[str, SessionDQNSettings | SessionQLearningSettings]
+) -> dict[str, Any]:
+    """Measure what `planning_worth` says, on one of the two ids whose plays have consequences.
+
+    Args:
+        task: of a learner or a reference policy.
+        env_id: `SESSION` or `SLATE`.
+        learners: name -> settings; another name is a reference policy's, with "-" for " ".
+    """
+    # The encoding does not matter to who looks at the simulator's state.
+    setup = make_native(env_id, 1, **task.setting).unwrapped.tables
     env, seed = reference_env(setup, SESSIONS), task.seed * SESSIONS
     by_name = {
         name: play_sessions(policy, env, seed=seed)
         for name, policy in _references(task.learner, env, task.seed).items()
     }
     measured: dict[str, Any] = {}
-    if task.learner in LEARNERS:
-        played, measured = _trained(task)
+    if task.learner in learners:
+        played, measured = _trained(task, env_id, learners[task.learner])
     else:
         played = by_name[task.learner.replace("-", " ")]
     figures = return_figures(played, by_name[MYOPIC], by_name[PLANNER], seed=task.seed)
@@ -154,14 +171,16 @@ def planning_worth(task: Task) -> dict[str, Any]:
 
 def _references(learner: str, env: Any, seed: int) -> dict[str, Policy]:
     """Return the two that every row is measured against, and the task's own, if it is another."""
-    if learner in ("random", "always-like"):
+    if learner in ("random", "always-like", "first-candidate", "best-fresh"):
         return reference_policies(env, seed=seed)
     return {MYOPIC: MyopicOracle(env), PLANNER: Planner(env)}
 
 
-def _trained(task: Task) -> tuple[Played, dict[str, Any]]:
-    settings = replace(LEARNERS[task.learner], timesteps=task.budget)
-    env = make_native(SESSION, settings.n_envs, **task.setting, encoding=settings.encoding)
+def _trained(
+    task: Task, env_id: str, settings: SessionDQNSettings | SessionQLearningSettings
+) -> tuple[Played, dict[str, Any]]:
+    settings = replace(settings, timesteps=task.budget)
+    env = make_native(env_id, settings.n_envs, **task.setting, encoding=settings.encoding)
     learner = make_learner(settings, GymVecEnv(env), seed=task.seed * SEED_STEP)
     process, wall = time.process_time(), time.perf_counter()
     learner.learn(task.budget, log_interval=None)

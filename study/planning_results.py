@@ -33,10 +33,12 @@ class Results:
     Attributes:
         rows: done ones.
         how: how intervals are drawn.
+        order: of the policies in tables.
     """
 
     rows: Sequence[Row]
     how: Statistics
+    order: Sequence[str] = ORDER
 
     def runs(self, learner: str, case: str) -> list[Row]:
         """Return the rows of a policy on a case."""
@@ -44,7 +46,7 @@ class Results:
 
     def policies(self, case: str) -> list[str]:
         """Return the policies that a case has rows of, in the tables' order."""
-        return [name for name in ORDER if self.runs(name, case)]
+        return [name for name in self.order if self.runs(name, case)]
 
     def mean(self, learner: str, case: str, figure: str) -> Estimate | None:
         """Return the mean of a figure over the seeds; None where no run has it."""

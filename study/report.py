@@ -19,6 +19,7 @@ from study import (
     report_online,
     report_planning,
     report_regret,
+    report_slates,
     report_switches,
 )
 from study.engine import table_of
@@ -94,7 +95,8 @@ def write_planning(tables: Path, out: Path, *, resamples: int, seeds: int = 10) 
     """Write the page on planning and its figures beside it; return what was written.
 
     Args:
-        tables: folder of the tables; without that of the suite ``planning`` nothing is written.
+        tables: folder of the tables; without that of the suite ``planning`` nothing is written,
+            without that of ``slates`` the page has no section on them.
         out: Markdown file.
         resamples: of the bootstrap.
         seeds: how many a whole study has: what the table lacks of them is named.
@@ -105,8 +107,10 @@ def write_planning(tables: Path, out: Path, *, resamples: int, seeds: int = 10) 
     path = table_of("planning", tables)
     if not path.is_file():
         return []
-    rows = _largest_budget(read_rows(path))
-    lines, figures = report_planning.planning_page(rows, Statistics(resamples), seeds=seeds)
+    rows, how = _largest_budget(read_rows(path)), Statistics(resamples)
+    lines, figures = report_planning.planning_page(rows, how, seeds=seeds)
+    of_slates = _largest_budget(read_rows(table_of("slates", tables)))
+    lines += report_slates.slates_section(of_slates, how, seeds=seeds)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join([*lines, *_machine(tables)]), encoding="utf-8")
     for name, figure in figures.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from matplotlib.figure import Figure
 
@@ -22,6 +23,9 @@ from study.wording import bounded, listed, number, share
 WANTED_GAIN, WANTED_MYOPIC_GAIN, WANTED_SECONDS, WANTED_RATIO = 0.9, 0.1, 300, 1.3
 
 TABULAR = "q-learning-grid"
+
+SHOWN = (*planning.REFERENCES, MYOPIC_DQN, BEST, TABULAR)
+"""Policies whose plays are looked at beyond reward."""
 
 FIGURE = "planning.png"
 
@@ -82,11 +86,11 @@ def planning_page(
         lines += [f"![Returns by effect and strength, and gain by discount]({FIGURE})", ""]
         lines += ["What earns far below 0 leaves the picture: the tables have it.", ""]
     for heading, section in (
-        ("The presets", _presets),
+        ("The presets", presets_section),
         ("Gain against the discount", _discounts),
         ("By effect and strength", _strengths),
-        ("What planning does to variety", _variety),
-        ("What training costs", _costs),
+        ("What planning does to variety", partial(variety_section, shown=SHOWN)),
+        ("What training costs", partial(costs_section, learners=LEARNERS)),
     ):
         found = section(results)
         if found:
@@ -98,7 +102,8 @@ def planning_page(
     return [*lines, *missing_section(wanted, rows)], figures
 
 
-def _presets(results: Results) -> list[str]:
+def presets_section(results: Results) -> list[str]:
+    """Return what each policy earns on each preset, and what planning is worth there."""
     lines: list[str] = []
     for case in PRESETS:
         names = results.policies(case)
@@ -162,11 +167,11 @@ def _discounts(results: Results) -> list[str]:
         gains = {case: results.mean(learner, case, "planning_gain") for case in presets}
         known = {case: gain for case, gain in gains.items() if gain is not None}
         if known:
-            lines += [_reached(learner, known, sign, bound), ""]
+            lines += [reached(learner, known, sign, bound), ""]
     return lines
 
 
-def _reached(learner: str, found: Mapping[str, Estimate], sign: int, bound: float) -> str:
+def reached(learner: str, found: Mapping[str, Estimate], sign: int, bound: float) -> str:
     """Say on which presets a gain is as wanted: by its mean, and by its whole interval."""
     words = "at least" if sign > 0 else "at most"
     by_mean = [c for c, e in found.items() if sign * e.value >= sign * bound]
@@ -200,8 +205,8 @@ def _strengths(results: Results) -> list[str]:
     ]
 
 
-def _variety(results: Results) -> list[str]:
-    shown = (*planning.REFERENCES, MYOPIC_DQN, BEST, TABULAR)
+def variety_section(results: Results, shown: Sequence[str]) -> list[str]:
+    """Return what some policies play, beyond reward, on each preset."""
     table = []
     for case in PRESETS:
         for name in results.policies(case):
@@ -239,9 +244,10 @@ def _less_or_more(results: Results) -> list[str]:
     return [f"From the myopic oracle to the planner: {'; '.join(found)}.", ""]
 
 
-def _costs(results: Results) -> list[str]:
+def costs_section(results: Results, learners: Iterable[str]) -> list[str]:
+    """Return what it takes to train each learner on a preset."""
     table, slow = [], []
-    for name in LEARNERS:
+    for name in learners:
         own = [row for case in PRESETS for row in results.runs(name, case)]
         if not own:
             continue

@@ -14,7 +14,16 @@ from agents.training import AnyListenerSettings, QLearningSettings
 from bench.listeners import DEEZER, TIDYTUESDAY, drawn_listeners
 from music_env import Preference, default_preference
 from music_env.tables import load_catalogue
-from study import any_listener, control, judgement_learners, judgements, musicrec, online, planning
+from study import (
+    any_listener,
+    control,
+    judgement_learners,
+    judgements,
+    musicrec,
+    online,
+    planning,
+    slates,
+)
 from study.control import CONTENDERS, CONTROL, RANDOM, STOCK
 from study.learners import BASELINES, LEARNERS, SAME_AT_DISCOUNT_0, SWITCHES
 from study.tasks import Row, Task
@@ -54,6 +63,7 @@ _RUN: dict[str, Callable[[Task], dict[str, Any]]] = {
     "judgements": judgements.cross_validation,
     "online": online.serve,
     "planning": planning.planning_worth,
+    "slates": slates.slates_worth,
 }
 SUITES = tuple(_RUN)
 
@@ -154,6 +164,7 @@ def tasks_of(
         "judgements": lambda _: _judgements(judged),
         "online": lambda _: _online(judged),
         "planning": lambda _: planning.planned(),
+        "slates": lambda _: slates.planned(),
     }
     tasks = planned[suite](tidytuesday if suite == "any-listener" else deezer)
     made = []

@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 
 from agents.planning import Planner, upper_bound
-from agents.settings import SessionDQNSettings, SessionQLearningSettings
+from agents.settings import SessionDQNSettings, SessionQLearningSettings, SlateDQNSettings
 from music_env import PRESETS
 from music_env.effects import checked_effects
-from study import planning, report_planning
+from study import planning, report_planning, slates
 from study.__main__ import main
 from study.intervals import Statistics
 from study.missing import missing_section
 from study.planning import GAMMAS, LEARNERS, STRENGTHS, at_gamma, cases, planned, seeds_of
 from study.planning_results import ORDER, Results, by_strength
 from study.report_planning import planning_page
+from study.report_slates import slates_section
 from study.suites import tasks_of
 from study.table import appending
 from study.tasks import Task
@@ -77,6 +78,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         "q-learning-grid": SessionQLearningSettings(n_envs=8),
     }
     monkeypatch.setattr(planning, "LEARNERS", learners)
+    on_slates = SlateDQNSettings(n_envs=8, learning_starts=64, batch_size=16)
+    monkeypatch.setattr(slates, "LEARNERS", {at_gamma(1): on_slates})
 
 
 def test_what_a_task_measures(small: None) -> None:
@@ -107,6 +110,30 @@ def test_static_rows_have_no_gain(small: None) -> None:
     task = Task("planning", "planner", "static", 0, 0, {"preset": "static"})
     row = planning.planning_worth(task)
     assert row["planning_gain"] is None and row["myopic_mean_return"] == row["planner_mean_return"]
+
+
+def test_what_a_task_on_slates_measures(small: None) -> None:
+    rows = {
+        learner: slates.slates_worth(Task("slates", learner, "both", 1, budget, {"preset": "both"}))
+        for learner, budget in [*((name, 0) for name in slates.REFERENCES), (at_gamma(1), 200)]
+    }
+    json.dumps(rows, allow_nan=False)
+    assert rows["planner"]["planning_gain"] == 1 and rows["myopic-oracle"]["planning_gain"] == 0
+    assert rows["best-fresh"]["mean_return"] < rows["myopic-oracle"]["mean_return"]
+    assert rows["first-candidate"]["mean_return"] != rows["best-fresh"]["mean_return"]
+    assert rows["planner"]["mean_return"] < rows["planner"]["upper_bound"]
+    assert rows[at_gamma(1)]["updates"] > 0 and "updates" not in rows["planner"]
+    for row in rows.values():
+        assert row["planner_mean_return"] == rows["planner"]["mean_return"]
+
+
+def test_tasks_on_slates() -> None:
+    tasks = tasks_of("slates", seeds=3)
+    assert len(tasks) == len({task.key for task in tasks}) == 3 * len(slates.planned())
+    learnt = {(task.case, task.budget) for task in tasks if task.learner in slates.LEARNERS}
+    steps = SlateDQNSettings().timesteps
+    assert learnt == {("satiation", steps), ("both", steps)}
+    assert {task.case for task in tasks if task.learner == "planner"} == set(PRESETS)
 
 
 # --- The page -------------------------------------------------------------------------------------
@@ -211,6 +238,28 @@ def test_a_page_of_a_part_says_what_is_missing() -> None:
     assert "Preset `static`" not in text
     empty = "\n".join(planning_page([], HOW, seeds=3)[0])
     assert empty.count("| 0 of ") == len(planned())
+
+
+def test_slates_have_a_section_of_their_own() -> None:
+    gains = {**GAINS, "first-candidate": -2.0, "best-fresh": -1.0, at_gamma(1): 0.97}
+    rows = [
+        {**row_of(name, case, seed, budget, gain), "suite": "slates"}
+        for seed in range(5)
+        for name, case, budget, _ in slates.planned()
+        for gain in [gains[name] if case in ("satiation", "both") else None]
+    ]
+    text = "\n".join(slates_section(rows, HOW, seeds=5))
+    assert "nan" not in text and "missing" not in text
+    assert "| best-fresh | 5 | 2 [1.99, 2.01] | -1.00 [-1.01, -0.99] |" in text
+    assert text.count("There is no gain to be had") == 2
+    assert "dueling-dqn-gamma-1: the mean gain is at least 0.9 on satiation and both (with" in text
+    assert "dueling-dqn-gamma-0: the mean gain is at most 0.1 on satiation and both (with" in text
+    assert "| both | best-fresh | 20 | 40 | 0.5 | 0.25 |" in text
+    assert f"| dueling-dqn-gamma-1 | {SlateDQNSettings().timesteps:,} | 10 |" in text
+    less = "\n".join(slates_section(rows[:-1], HOW, seeds=5))
+    name, case, *_ = slates.planned()[-1]
+    assert "## Runs on slates that are missing" in less and f"| {name} | {case} | 4 of 5 |" in less
+    assert slates_section([], HOW, seeds=5) == []
 
 
 def test_a_shorter_training_than_planned_is_named() -> None:

@@ -509,7 +509,7 @@ def test_a_tiny_study_from_the_runs_to_the_report(tmp_path, capsys):
     common = ("run", "--tables", tables, "--deezer", tmp_path / "absent.csv", "--seeds", 1)
     common += ("--workers", 2, "--budget", 320, "--cases", "ILLENIUM", "CartPole")
     # Those left out have tests of their own: they take longer, or have other cases.
-    own = ("any-listener", "one-pass", "planning")
+    own = ("any-listener", "one-pass", "planning", "slates")
     run_here = [suite for suite in SUITES if suite not in own]
     common += ("--suites", *run_here)
     names = ["dueling-dqn", "q-learning-profile", "always-dislike", "genre-only", "none", "dueling"]
