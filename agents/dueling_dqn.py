@@ -116,8 +116,10 @@ class DuelingDQN(SavedDQN):
         device: of the networks.
 
     Raises:
-        ValueError: if the actions do not count from 0, no environment is given, or the replay
-            buffer does not suit `n_steps`, the observations or `optimize_memory_usage`.
+        TypeError: if `n_steps` or `gradient_steps` is no integer.
+        ValueError: if the actions do not count from 0, no environment is given, `gamma` is not in
+            [0, 1], or the replay buffer does not suit `n_steps`, the observations or
+            `optimize_memory_usage`.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -205,6 +207,8 @@ class DuelingDQN(SavedDQN):
                 f"the actions are columns of the network and count from 0, but the environment "
                 f"has {self.action_space}: shift them with gymnasium.wrappers.TransformAction"
             )
+        if not 0 <= self.gamma <= 1:
+            raise ValueError(f"gamma must be in [0, 1], got {self.gamma}")
         n_steps = self.n_steps
         self.replay_buffer_kwargs = replay_buffer_arguments(
             self.replay_buffer_class,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Mapping
 from typing import Any
 
 from gymnasium import spaces
-from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
+from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
 
 
 def replay_buffer_arguments(
@@ -30,9 +31,14 @@ def replay_buffer_arguments(
         gamma: the learner's.
 
     Raises:
-        ValueError: if such a buffer cannot sum `n_steps` rewards, or `given` contradicts the
-            learner.
+        TypeError: if `n_steps` is no integer.
+        ValueError: if such a buffer cannot sum `n_steps` rewards or hold such observations, if
+            `given` contradicts the learner, or if `n_steps` is below 1.
     """
+    try:
+        operator.index(n_steps)
+    except TypeError:
+        raise TypeError(f"n_steps must be an integer, got {n_steps!r}") from None
     if n_steps < 1:
         raise ValueError(f"n_steps must be at least 1, got {n_steps}")
     sums = n_steps > 1
@@ -54,6 +60,13 @@ def replay_buffer_arguments(
         )
     if buffer_class is None:
         return dict(given)
+    holds_dicts = issubclass(buffer_class, DictReplayBuffer)
+    if isinstance(observation_space, spaces.Dict) and not holds_dicts:
+        raise ValueError(
+            f"{buffer_class.__name__} stores observations as one array, not {observation_space}: "
+            "take replay_buffer_class=None, or wrap the environment in "
+            "gymnasium.wrappers.FlattenObservation"
+        )
     if sums:
         return {"n_steps": n_steps, "gamma": gamma, **given}
     if n_steps > 1:

@@ -36,10 +36,7 @@ Measured = dict[str, Any]
 def regret_while_learning(task: Task) -> Measured:
     """Train on all tracks; return the curve of regret over all tracks, and their number."""
     if task.learner in BASELINES:
-        env = _tables(task.setting)
-        figures = decision_figures(env.scores, decisions(task.learner, env))
-        curve = {"tracks": [0], "seconds": [0.0], "regret": [round(figures["relative_regret"], 6)]}
-        return {"n_tracks": len(env.scores), "curve": curve, "over_at_zero": False}
+        return _unlearnt(task)
     return _watched(task, _make(task)(task.setting, task.seed), task.budget)
 
 
@@ -48,10 +45,20 @@ def one_pass(task: Task) -> Measured:
 
     Every learner has its defaults, and schedules that fall as over their whole training.
     """
+    if task.learner in BASELINES:
+        return _unlearnt(task)
     env = _tables(task.setting)
     setting = {**task.setting, "session_length": len(env.scores)}
     make = dueling_dqn_of_one_session if task.learner == "dueling-dqn" else LEARNERS[task.learner]
     return _watched(task, make(setting, task.seed), DuelingDQNSettings().timesteps)
+
+
+def _unlearnt(task: Task) -> Measured:
+    """Return the curve of a baseline, which has one point."""
+    env = _tables(task.setting)
+    figures = decision_figures(env.scores, decisions(task.learner, env))
+    curve = {"tracks": [0], "seconds": [0.0], "regret": [round(figures["relative_regret"], 6)]}
+    return {"n_tracks": len(env.scores), "curve": curve, "over_at_zero": False}
 
 
 def _watched(task: Task, contestant: Contestant, horizon: int) -> Measured:

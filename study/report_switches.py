@@ -8,12 +8,12 @@ from bench.report import markdown_table
 from study import statistics
 from study.control import PRIORITIZED_RATE
 from study.intervals import Statistics
-from study.learners import SAME_AT_DISCOUNT_0, in_order
+from study.learners import BASELINES, SAME_AT_DISCOUNT_0, in_order
 from study.metrics import REGRETS
 from study.regrets import FEWER, MEDIAN_HEADINGS, REGRET_NAMES, Regrets
 from study.report_control import MEASURES, gap, of_learner, seconds, stopped_short
 from study.tasks import Row
-from study.wording import bounded, caution, listed, share, sign, told_apart
+from study.wording import bounded, caution, listed, percent, share, sign, told_apart
 
 
 def ablation_section(rows: Sequence[Row], how: Statistics) -> list[str]:
@@ -29,6 +29,16 @@ def ablation_section(rows: Sequence[Row], how: Statistics) -> list[str]:
     table += [
         (name, "", *[f"as {same}, by construction"] * len(REGRETS), "")
         for name, same in SAME_AT_DISCOUNT_0.items()
+    ]
+    table += [
+        (
+            name,
+            "",
+            *[f"stays at {percent(how.of(statistics.iqm, found.last(name)))}"] * len(REGRETS),
+            "",
+        )
+        for name in BASELINES
+        if any(row["learner"] == name for row in found.rows)
     ]
     cases = {row["case"] for row in found.rows}
     lines = [

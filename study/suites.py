@@ -210,7 +210,7 @@ def _one_pass(deezer: Path | None) -> Planned:
         for name, path in catalogues.items()
         for preference in drawn_listeners(load_catalogue(path), LISTENERS, OTHER_DRAW)
         for listener in [Listener.of(name, preference, path)]
-        for learner in ONE_PASS
+        for learner in (*ONE_PASS, *BASELINES)
     ]
 
 
@@ -224,7 +224,7 @@ def _ablation(deezer: Path | None) -> Planned:
     return [
         (variant, listener.name, BUDGET, listener.setting)
         for listener in chosen
-        for variant in SWITCHES
+        for variant in (*SWITCHES, *BASELINES)
         if variant not in SAME_AT_DISCOUNT_0
     ]
 

@@ -346,6 +346,9 @@ class OneStep(ReplayBuffer):
             "n_steps=3 would be ignored by OneStep, which takes no `n_steps`: use agents.replay.P",
         ),
         ({"n_steps": 0}, "n_steps must be at least 1, got 0"),
+        ({"gamma": 1.5}, "gamma must be in .0, 1., got 1.5"),
+        ({"gamma": -0.1}, "gamma must be in .0, 1., got -0.1"),
+        ({"gamma": float("nan"), **PRIORITIZED}, "gamma must be in .0, 1., got nan"),
         (
             {"n_steps": 3, "replay_buffer_kwargs": {"n_steps": 2}, **PRIORITIZED},
             "n_steps=3 contradicts replay_buffer_kwargs with n_steps=2",
@@ -370,10 +373,18 @@ class OneStep(ReplayBuffer):
         ({"optimize_memory_usage": True, **PRIORITIZED}, "needs optimize_memory_usage=False"),
     ],
 )
-def test_what_a_buffer_cannot_do_is_refused(kwargs, message):
+def test_what_does_not_go_together_is_refused(kwargs, message):
     with pytest.raises(ValueError, match=message):
         chain_learner(**kwargs)
     chain_learner(replay_buffer_class=OneStep)  # of one step, it is welcome
+
+
+@pytest.mark.parametrize("n_steps", [1.5, 2.0, "3", None])
+def test_steps_are_counted_in_integers(n_steps):
+    for kwargs in ({}, PRIORITIZED):
+        with pytest.raises(TypeError, match=f"n_steps must be an integer, got {n_steps!r}"):
+            chain_learner(n_steps=n_steps, **kwargs)
+    assert chain_learner(n_steps=np.int64(2)).n_steps == 2
 
 
 class Dicts(gym.Env):
@@ -386,8 +397,9 @@ def test_observations_of_several_arrays():
     for kwargs in ({}, PRIORITIZED, {"replay_buffer_class": NStepReplayBuffer}):
         with pytest.raises(ValueError, match=message):
             DuelingDQN("MultiInputPolicy", Dicts(), n_steps=3, **kwargs)
-    with pytest.raises(ValueError, match=r"stores observations as one array, .*Flatten"):
-        DuelingDQN("MultiInputPolicy", Dicts(), **PRIORITIZED)
+    for buffer_class in (PrioritizedReplayBuffer, NStepReplayBuffer, ReplayBuffer, OneStep):
+        with pytest.raises(ValueError, match=r"stores observations as one array, .*Flatten"):
+            DuelingDQN("MultiInputPolicy", Dicts(), replay_buffer_class=buffer_class)
     # As the messages say.
     flat = gym.wrappers.FlattenObservation(Dicts())
     DuelingDQN(env=flat, buffer_size=10, n_steps=3, **PRIORITIZED)

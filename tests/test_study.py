@@ -335,6 +335,17 @@ def test_conclusions_where_ours_is_better(tmp_path):
     assert re.search(rf"\| stock-dqn \| 20 \| 1,004 \[.*\], 20/20 \| {never}", text)
 
 
+def test_of_few_runs_nothing_is_said_to_be_better(tmp_path):
+    """Of three seeds there is no interval: that ours is not told apart is no verdict for it."""
+    times = {"dueling-dqn": (1_000, 8_000), "vowpal-wabbit-20-bins": (250, None)}
+    text = report_of(tmp_path, [row for row in rows_of(times) if row["seed"] < 3])
+    assert (
+        "In nothing measured here are dueling-dqn and Vowpal Wabbit told apart. (Of 3 runs only:"
+        in text
+    )
+    assert "tellably better than dueling-dqn" not in text and "Vowpal Wabbit is better" not in text
+
+
 def test_conclusions_where_vowpal_wabbit_is_better(tmp_path):
     times = {
         "dueling-dqn": (1_000, 8_000),
@@ -464,6 +475,12 @@ def test_each_track_once_by_every_learner():
     tracks = 5_849
     task = Task("one-pass", "vowpal-wabbit-20-bins", "any", 0, tracks, setting)
     found = run_task(task)
+    unlearnt = run_task(Task("one-pass", "always-dislike", "any", 0, tracks, setting))
+    assert unlearnt == {
+        **run_task(Task("musicrec", "always-dislike", "any", 0, tracks, setting)),
+        "total_seconds": unlearnt["total_seconds"],
+    }
+    assert unlearnt["curve"]["regret"][0] > found["curve"]["regret"][-1]
     assert found["curve"]["tracks"][-1] <= tracks and found["n_tracks"] == tracks
     listener = {**LISTENER, "session_length": tracks}
     contestant = dueling_dqn_of_one_session(listener, 0)
@@ -480,6 +497,9 @@ def test_each_track_once_by_every_learner():
 def test_listeners_of_one_pass_are_others():
     own = {task.case for task in tasks_of("musicrec", seeds=1)}
     others = {task.case for task in tasks_of("one-pass", seeds=1)}
+    for suite in ("one-pass", "ablation"):
+        of = [task.case for task in tasks_of(suite, seeds=3) if task.learner == "genre-only"]
+        assert sorted(of) == sorted({task.case for task in tasks_of(suite, seeds=3)})
     assert others and not own & others
 
 
