@@ -99,7 +99,9 @@ class MusicRecSessionEnv(AffectedEnv):
     No satiation, full patience, and the first track of a session. A session shows
     ``session_length`` different tracks of a pool, as after a retrieval stage: the tracks that would
     be enjoyed fresh, and as many of those nearest to it (``enjoyed_share=0.5``). So half of what is
-    shown is enjoyed fresh, and the other half is near misses. The order depends on the seed and on
+    shown is enjoyed fresh, and the other half is near misses. A listener who enjoys more than half
+    of all tracks is shown all the others, and as many of those enjoyed, evenly spread from the most
+    enjoyed to the least. The order depends on the seed and on
     the number of sessions begun since (`music_env.order`), and so does, with each step's own
     number, whether the listener leaves. The same seed gives the same sessions, in any process, here
     and in the vector environment.
@@ -146,7 +148,9 @@ class MusicRecSessionEnv(AffectedEnv):
       between: 1.25 times with ``--genre hip-hop``.
     - ``satiation_of``: ``"genre"`` (default) or ``"artist"``: what has a level.
     - ``enjoyed_share``: of the pool, above 0; None: all tracks are in it. The pool holds at least
-      ``session_length`` tracks, whatever the share.
+      ``session_length`` tracks, whatever the share: where too few are enjoyed to make so many, it
+      has more near misses, and the share is smaller; where too few are not enjoyed, it has more
+      that are, and the share is greater.
     - ``catalogue``, ``artist``, ``genre``, ``danceability``, ``weights``: see `MusicRecEnv`;
       ``taste``, ``taste_seed``: of the graded score.
     - ``listener``: a model in place of all these (`music_env.listener_models`): its score is the

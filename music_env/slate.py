@@ -41,7 +41,9 @@ class MusicRecSlateEnv(AffectedEnv):
     that are enjoyed now it can take turns between genres.
 
     Candidates come from the pool of MusicRecSession-v0, as from a retrieval stage: the tracks that
-    would be enjoyed fresh, and as many of those nearest to it. Each step draws its ``slate_size``
+    would be enjoyed fresh, and as many of those nearest to it. The pool has at least ``slate_size``
+    tracks: a slate that is larger than it would be makes it larger, with tracks that are enjoyed
+    less, so that less than half is enjoyed fresh. Each step draws its ``slate_size``
     different candidates anew, uniformly from the whole pool, whatever was played: a candidate that
     was not chosen may come again, and so may a track that was played. No track is played twice in a
     session: one that was played before is *masked*. Choosing it is no error, for the sake of agents

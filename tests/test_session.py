@@ -27,6 +27,7 @@ from music_env import (
 )
 from music_env.encoding import ENCODINGS
 from music_env.session_observation import SESSION_ENCODINGS
+from music_env.session_pool import retrieved
 
 ENV_ID = "MusicRecSession-v0"
 SIX: dict[str, Any] = {**SIX_LISTENER, "taste": 0.0, "enjoyed_share": None, "session_length": 6}
@@ -152,6 +153,38 @@ def _pair(mode: AutoresetMode, **arguments: Any) -> tuple[MusicRecSessionVectorE
     assert native.observation_space == sync.observation_space
     assert native.action_space == sync.action_space
     return native, sync
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8])
+@pytest.mark.parametrize("danceability", [(0.2, 0.9), (0.0, 1.0)])
+def test_who_enjoys_nearly_all_is_shown_half_of_what_is_not(
+    danceability: tuple[float, float], share: float
+) -> None:
+    env = MusicRecSessionEnv(danceability=danceability, enjoyed_share=share, encoding="summary")
+    fresh, enjoyed = env.scores[env.tracks], env.scores > 0
+    assert enjoyed.mean() > 0.9  # of the catalogue
+    assert (fresh > 0).mean() == pytest.approx(share, abs=0.002)
+    np.testing.assert_array_equal(np.sort(fresh[fresh <= 0]), np.sort(env.scores[~enjoyed]))
+    # Those enjoyed are no better and no worse than all that are.
+    quantiles = np.linspace(0.05, 0.95, 7)
+    np.testing.assert_allclose(
+        np.quantile(fresh[fresh > 0], quantiles),
+        np.quantile(env.scores[enjoyed], quantiles),
+        atol=0.06,
+    )
+
+
+def test_pools_by_hand() -> None:
+    fresh, every = np.array([5.0, -1.0, 4, 3, 2, 1, 6]), np.arange(7)
+    # One of seven is not enjoyed: beside it one that is, in the middle of the order 6 5 4 3 2 1.
+    assert retrieved(fresh, every, 0.5, 1).tolist() == [1, 3]
+    assert retrieved(fresh, every, 0.5, 3).tolist() == [0, 1, 4]  # too few for a session of three
+    assert retrieved(fresh, every, 0.5, 7).tolist() == every.tolist()
+    assert retrieved(fresh, every, 1.0, 2).tolist() == [0, 2, 3, 4, 5, 6]
+    assert retrieved(-fresh, every, 0.5, 1).tolist() == [1, 5]
+    assert retrieved(-fresh, every, 0.5, 3).tolist() == [1, 4, 5]
+    assert retrieved(np.abs(fresh), every, 0.5, 2).tolist() == [0, 1]  # all are enjoyed
+    assert retrieved(fresh, every, 0.5, 8).tolist() == every.tolist()
 
 
 @pytest.mark.parametrize(
