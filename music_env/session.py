@@ -146,7 +146,8 @@ class MusicRecSessionEnv(AffectedEnv):
       ``static`` (``python -m bench.planning``). Satiation by itself pays
       less for listeners without a preferred artist, whose pool has several genres to alternate
       between: 1.25 times with ``--genre hip-hop``.
-    - ``satiation_of``: ``"genre"`` (default) or ``"artist"``: what has a level.
+    - ``satiation_of``: ``"genre"`` (default) or ``"artist"``: what has a level. Where none of the
+      tracks has any, and ``satiation`` is not 0, it is an error.
     - ``enjoyed_share``: of the pool, above 0; None: all tracks are in it. The pool holds at least
       ``session_length`` tracks, whatever the share: where too few are enjoyed to make so many, it
       has more near misses, and the share is smaller; where too few are not enjoyed, it has more

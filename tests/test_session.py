@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import SIX_LISTENER
 from gymnasium.utils.env_checker import check_env as check_env_gymnasium
@@ -21,6 +22,7 @@ from music_env import (
     GradedPreference,
     MusicRecSessionEnv,
     MusicRecSessionVectorEnv,
+    MusicRecSlateEnv,
     NoisyListener,
     Preference,
     ThreeWay,
@@ -403,6 +405,24 @@ def test_codes_keep_numbers_together() -> None:
 def test_errors_say_what_was_wrong(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MusicRecSessionEnv(**arguments)
+
+
+def test_without_genres_nothing_can_satiate_by_genre() -> None:
+    rows = [(f"t{i}", f"Track {i}", f"Artist {i % 3}", i / 9) for i in range(9)]
+    frame = pd.DataFrame(rows, columns=["track_id", "title", "artists", "danceability"])
+    arguments: dict[str, Any] = {
+        "catalogue": Catalogue.from_frame(frame),
+        "danceability": (0.2, 0.6),
+        "session_length": 4,
+    }
+    for env_class in (MusicRecSessionEnv, MusicRecSlateEnv):
+        slate: dict[str, Any] = {"slate_size": 2} if env_class is MusicRecSlateEnv else {}
+        for preset in ("satiation", "both"):
+            with pytest.raises(ValueError, match='any genre, got 0.75 .* satiation_of="artist"'):
+                env_class(preset=preset, **arguments, **slate)
+            env_class(preset=preset, satiation_of="artist", **arguments, **slate).reset(seed=0)
+        env_class(preset="patience", **arguments, **slate).reset(seed=0)
+        env_class(preset="both", satiation=0.0, **arguments, **slate).reset(seed=0)
 
 
 def test_there_is_no_oracle_return() -> None:
