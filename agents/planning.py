@@ -69,6 +69,9 @@ class KnowingPolicy:
         Returns:
             0 for passing, or the number of the track to play, from 1: (num_envs,) int64, or () for
             a scalar environment; and None.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first ``reset`` of the environment.
         """
         offers = self._env.offers()
         worths = np.where(offers.available, self._worths(offers), -np.inf)

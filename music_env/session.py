@@ -249,7 +249,7 @@ class MusicRecSessionEnv(AffectedEnv):
             gymnasium.error.ResetNeeded: before the first `reset` and after a session's end.
             gymnasium.error.InvalidAction: for an action other than 0 and 1.
         """
-        self._check_running("track")
+        self._check_running()
         if action != 0 and action != 1:
             raise gym.error.InvalidAction(
                 f"the action must be 0 (dislike) or 1 (like), got {action!r}"

@@ -145,6 +145,7 @@ class MusicRecSlateEnv(AffectedEnv):
 
     _id = SlateSetup.env_id
     _tables: SlateSetup
+    _shows = "slate"
     _order: list[Any]  # of (slate_size,) int64: the candidates of each step
 
     def __init__(
@@ -214,7 +215,12 @@ class MusicRecSlateEnv(AffectedEnv):
         return self._tables.slate_size
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Return (slate_size + 1,) bool: which actions are not masked now."""
+        """Return (slate_size + 1,) bool: which actions are not masked now.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first `reset`.
+        """
+        self._check_begun()
         return self._action_mask().astype(np.bool_)
 
     # --- Gymnasium's interface ------------------------------------------------------------------
@@ -232,7 +238,7 @@ class MusicRecSlateEnv(AffectedEnv):
             gymnasium.error.ResetNeeded: before the first `reset` and after a session's end.
             gymnasium.error.InvalidAction: for an action that is not in the action space.
         """
-        self._check_running("slate")
+        self._check_running()
         chosen = self._checked_action(action)
         track = self._order[self._position].item(max(chosen - 1, 0))
         masked = chosen != NONE and track in self._history

@@ -418,7 +418,7 @@ def test_without_genres_nothing_can_satiate_by_genre() -> None:
     for env_class in (MusicRecSessionEnv, MusicRecSlateEnv):
         slate: dict[str, Any] = {"slate_size": 2} if env_class is MusicRecSlateEnv else {}
         for preset in ("satiation", "both"):
-            with pytest.raises(ValueError, match='any genre, got 0.75 .* satiation_of="artist"'):
+            with pytest.raises(ValueError, match=r'any genre, got 0.75 .* satiation_of="artist"'):
                 env_class(preset=preset, **arguments, **slate)
             env_class(preset=preset, satiation_of="artist", **arguments, **slate).reset(seed=0)
         env_class(preset="patience", **arguments, **slate).reset(seed=0)
