@@ -393,6 +393,14 @@ def test_codes_keep_numbers_together() -> None:
         ({"satiation": -1}, "satiation must be a number from 0"),
         ({"encoding": "hash"}, "got 'hash': it has no place for the state"),
         ({"encoding": "grid", "encoding_options": {"lft": 3}}, "no option 'lft'.*'left'"),
+        (
+            {"encoding": "grid", "encoding_options": {"satiation": 10**10, "patience": 10**10}},
+            r"at most 2,147,483,648 states, got 12 \(enjoyment\) .* 10000000000 \(patience\) .*lower",
+        ),
+        (
+            {"encoding": "grid", "encoding_options": {"satiation": 10**7}},
+            r"10000000 \(satiation\) .* = 19,200,000,000: lower some of its options",
+        ),
         ({"enjoyed_share": 0.0}, "enjoyed_share must be above 0 and at most 1, or None, got 0.0"),
         ({"satiation_of": "album"}, "satiation_of must be one of"),
         (
