@@ -18,7 +18,7 @@ from study.planning_results import BEST, MYOPIC_DQN, Results, by_strength
 from study.plots_planning import worth
 from study.statistics import Estimate
 from study.tasks import Row
-from study.wording import bounded, listed, number, share
+from study.wording import bounded, counted, listed, number, share
 
 WANTED_GAIN, WANTED_MYOPIC_GAIN, WANTED_SECONDS, WANTED_RATIO = 0.9, 0.1, 300, 1.3
 
@@ -85,7 +85,8 @@ def planning_page(
         strengths = {name: getattr(PRESETS[name], name) for name in planning.STRENGTHS}
         figures[FIGURE] = worth(panels, gains, strengths)
         lines += [f"![Returns by effect and strength, and gain by discount]({FIGURE})", ""]
-        lines += ["What earns far below 0 leaves the picture: the tables have it.", ""]
+        said = "What earns far below 0 leaves the picture: the tables have it."
+        lines += [said if not panels else f"{said} {_runs_by_strength(results)}", ""]
     for heading, section in (
         ("The presets", presets_section),
         ("Gain against the discount", _discounts),
@@ -199,11 +200,24 @@ def _strengths(results: Results) -> list[str]:
         "effect", "strength", "J: random", MYOPIC, BEST, PLANNER, "planner / myopic", "gain of DQN",
     )  # fmt: skip
     return [
-        "One effect at a time, the other absent; strength 0 is the preset `static`.",
+        "One effect at a time, the other absent; strength 0 is the preset `static`. "
+        + _runs_by_strength(results),
         "",
         *markdown_table(headings, table),
         "",
     ]
+
+
+def _runs_by_strength(results: Results) -> str:
+    """Say on how many runs the DQN and the others rest where the strength is no preset's."""
+    swept = [case.name for case in planning.cases().values() if not case.is_preset]
+    learnt, planner = (
+        counted([len(results.runs(name, case)) for case in swept], "run") for name in (BEST, PLANNER)
+    )
+    return (
+        f"At strengths that are no preset's, means of {BEST} are over {learnt} each "
+        f"({planning.SWEEP_SEEDS} are planned), those of the planner over {planner}."
+    )
 
 
 def variety_section(results: Results, shown: Sequence[str]) -> list[str]:
