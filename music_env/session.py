@@ -159,7 +159,8 @@ class MusicRecSessionEnv(AffectedEnv):
     - ``encoding``, ``encoding_options``, ``observe_state``: see above.
     - ``tracks``: indices into the catalogue; the pool is chosen from these.
     - ``session_length``: the most tracks that a session shows, default 50.
-    - ``render_mode``: ``"ansi"`` or ``"rgb_array"``; both show satiation and patience so far.
+    - ``render_mode``: ``"ansi"`` or ``"rgb_array"``; both show satiation and patience so far,
+      where their strength is not 0.
 
     Raises ``ValueError`` and `CatalogueError` as `MusicRecEnv` does, and ``ValueError`` for an
     unknown preset or strength out of range.
