@@ -177,6 +177,24 @@ def test_what_planning_is_worth_for_the_default_listener(preset: str, least: flo
         assert gain.gain == gain.low == gain.high == 1
 
 
+@pytest.mark.parametrize(
+    ("effects", "least", "most"),
+    [
+        ({"preset": "satiation"}, 0.99, 1.02),
+        ({"preset": "satiation", "satiation": 2.0}, 1.0, 1.1),
+        ({"preset": "both"}, 1.3, 2.5),  # patience by itself: as much
+    ],
+)
+def test_satiation_by_artist_is_hardly_worth_planning_for(
+    effects: dict[str, Any], least: float, most: float
+) -> None:
+    arguments: dict[str, Any] = {"satiation_of": "artist", "encoding": "summary", **effects}
+    env = MusicRecSessionVectorEnv(200, **arguments)
+    greedy = session_returns(MyopicOracle(env), env, seed=0)
+    planner = session_returns(Planner(env, levels=32, patiences=16), env, seed=0)
+    assert least <= planner.mean() / greedy.mean() <= most
+
+
 def test_planning_gain_by_hand() -> None:
     greedy, planner = np.array([1.0, 3, 2]), np.array([3.0, 5, 4])
     halfway = np.array([1.0, 5, 3])
