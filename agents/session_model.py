@@ -9,7 +9,7 @@ backward induction. numpy only.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -176,16 +176,27 @@ def myopic(model: SessionModel, *, levels: int = LEVELS, patiences: int = PATIEN
     return _solved(model, "myopic", levels, patiences)
 
 
+class Solve(Protocol):
+    """`optimum` or `myopic`."""
+
+    def __call__(self, model: SessionModel, *, levels: int, patiences: int) -> Solution:
+        """Return the value of a policy."""
+
+
 def halving_error(
-    model: SessionModel, *, levels: int = LEVELS, patiences: int = PATIENCES
+    model: SessionModel,
+    *,
+    solve: Solve = optimum,
+    levels: int = LEVELS,
+    patiences: int = PATIENCES,
 ) -> float:
-    """Return by how much the optimum moves when the cells of the grid are halved.
+    """Return by how much the value of a policy moves when the cells of the grid are halved.
 
     Where the error falls as the square of the cells' size, as it does for smooth values, what is
     left on the finer grid is a third of this; where it falls in proportion, it is all of this.
     """
-    coarse = optimum(model, levels=levels, patiences=patiences).value
-    fine = optimum(model, levels=2 * levels, patiences=2 * patiences).value
+    coarse = solve(model, levels=levels, patiences=patiences).value
+    fine = solve(model, levels=2 * levels, patiences=2 * patiences).value
     return abs(coarse - fine)
 
 
