@@ -70,7 +70,7 @@ def main(
         "",
         f"`python -m bench.planning{given} --sessions {sessions} --seed {seed}`: mean returns of "
         "the myopic oracle and the planner over the same sessions, and an upper bound on the "
-        "expected return of any policy.",
+        "expected return of any policy (`agents.planning.upper_bound` says how it is found).",
         "",
         *markdown_table(_HEADINGS, rows),
         "",

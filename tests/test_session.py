@@ -381,6 +381,7 @@ def test_hidden_state_is_the_track_alone(encoding: str) -> None:
     expected = plain.encoded.rows.row(info["track_index"])
     np.testing.assert_array_equal(observation, expected)
     check_env_gymnasium(env)
+    check_env_sb3(env)
 
 
 def test_codes_keep_numbers_together() -> None:
