@@ -180,10 +180,10 @@ def upper_bound(env: Any, *, classes: int = 500, levels: int = LEVELS // 2) -> f
     values are below those between its points, so that neither spoils the bound.
 
     MusicRecSession-v0 shows no track twice: who remembers what was shown knows something of what is
-    to come. An upper bound on what that is worth is added (`agents.session_bounds`), unless the
-    pool has `MANY_SESSIONS` = 20 times as many tracks as a session, as the default listener's has:
-    the bound is then one for tracks drawn with replacement. In MusicRecSlate-v0 every genre may
-    play a track in the same step, and those played may be played again: both can only raise it.
+    to come. An upper bound on what that is worth is added (`agents.session_bounds`): a mean over
+    drawn orders of the tracks, taken three standard errors too high. In MusicRecSlate-v0 every
+    genre may play a track in the same step, and those played may be played again: both can only
+    raise it.
 
     Args:
         env: MusicRecSession-v0 or MusicRecSlate-v0, scalar or vector, wrapped or not.

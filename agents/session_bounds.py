@@ -26,9 +26,6 @@ Floats = NDArray[np.float64]
 PATIENCES = 2000
 """Cells of the grid of patience: half as many raise the bound of the preset by a thousandth."""
 
-MANY_SESSIONS = 20
-"""Tracks of a pool of so many sessions are taken to be drawn with replacement."""
-
 _ORDERS = 200
 """Orders of the tracks over which `_Surplus` takes the mean."""
 
@@ -82,18 +79,16 @@ class _Surplus:
     def of(
         cls, setup: AffectedSetup, mask: NDArray[np.bool_], model: SessionModel
     ) -> _Surplus | None:
-        """Return that of a model of some tracks; None where none is taken account of.
+        """Return that of a model of some tracks; None for slates, drawn anew in each step.
 
-        In MusicRecSlate-v0 tracks are drawn anew in each step. In pools of `MANY_SESSIONS` it is
-        left out: it is at most 1 % for the default listener.
+        It is at most 1 % of the bound for the default listener, whose pool is 21 sessions.
 
         Args:
             setup: of the environment.
             mask: (n_pool,) which tracks the model is of.
             model: of them, its classes grouped by the greatest.
         """
-        many = len(setup.pool) >= MANY_SESSIONS * setup.session_length
-        if many or not isinstance(setup, SessionSetup):
+        if not isinstance(setup, SessionSetup):
             return None
         fresh = setup.scores.total[setup.pool]
         classes = np.where(mask, np.searchsorted(model.fresh, fresh), len(model.fresh))

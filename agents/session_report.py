@@ -17,7 +17,6 @@ from rich.table import Table
 from agents import plotting
 from agents.planning import Policy, upper_bound
 from agents.runs import Run, RunError, write_json
-from agents.session_bounds import MANY_SESSIONS
 from agents.session_evaluation import (
     MYOPIC,
     PLANNER,
@@ -177,18 +176,11 @@ def _said(result: Mapping[str, Any]) -> str:
             f"Planning gain: {NO_GAIN}. The planner earns no more than the myopic oracle, which "
             "maximises the next reward, that these sessions could show."
         )
-    said = (
+    return (
         "Planning gain: (J - J of the myopic oracle) / (J of the planner - J of the myopic "
         "oracle). The planner's J is a lower bound on the optimum. The upper bound is of the "
         "expected J: that of the sessions drawn may lie above it by chance."
     )
-    many = result["n_pool"] >= MANY_SESSIONS * result["session_length"]
-    if many and result["tracks_offered"] == 1:
-        said += (
-            f" It takes the tracks of a pool of {MANY_SESSIONS} sessions or more to be drawn with "
-            "replacement."
-        )
-    return said
 
 
 def _print_diversity(result: Mapping[str, Any], console: Console) -> None:
