@@ -176,10 +176,35 @@ def _return_bars(axes: Any, places: np.ndarray, rows: Sequence[Mapping[str, Any]
     axes.barh(places, means, xerr=ends, color=BLUE, ecolor=GREY, capsize=3)
 
 
+def _leave_out_far_below(axes: Any, places: np.ndarray, means: np.ndarray, top: float) -> None:
+    """End the axis of returns below 0 where others can be seen, and write what lies beyond it.
+
+    Args:
+        axes: with a bar a policy.
+        places: (n,) of the bars.
+        means: (n,) returns.
+        top: what no policy is expected to earn more than.
+    """
+    top = max(top, float(means.max()))
+    lowest = -top / 2
+    if top <= 0 or means.min() >= lowest:
+        return
+    axes.set_xlim(lowest, 1.05 * top)
+    for place, mean in zip(places, means, strict=True):
+        if mean < lowest:
+            axes.annotate(
+                f"← {mean:.1f}", (lowest, place), (4, 0), textcoords="offset points",
+                color="white", va="center",
+            )  # fmt: skip
+
+
 def session_comparison(
     title: str, rows: Sequence[Mapping[str, Any]], *, upper_bound: float
 ) -> Figure:
     """Return a figure that compares what policies earn in a session, and how varied it is.
+
+    A policy that earns far below 0 leaves the picture, with its mean return written at its bar: the
+    others would be too small to be told apart.
 
     Args:
         title: above the figure.
@@ -194,6 +219,7 @@ def session_comparison(
     _return_bars(left, places, rows)
     left.axvline(upper_bound, color=GREEN, ls="--", label="upper bound on any policy")
     left.set_xlabel("mean return of a session, 95 % interval")
+    _leave_out_far_below(left, places, _column(rows, "mean_return"), upper_bound)
     half = 0.38
     for offset, name, label, colour in (
         (half / 2, "intra_list_diversity", "diversity", ORANGE),

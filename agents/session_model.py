@@ -9,7 +9,7 @@ backward induction. numpy only.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -147,8 +147,8 @@ class Solution:
             np.asarray(level, dtype=np.float64), np.asarray(patience, dtype=np.float64)
         )
         values = self.values[min(step, self.model.length)]
-        i, above = _place(level, self.levels)
-        j, right = _place(patience, self.patiences)
+        i, above = place(level, self.levels)
+        j, right = place(patience, self.patiences)
         low = _between(values[i, j], values[i, j + 1], right)
         high = _between(values[i + 1, j], values[i + 1, j + 1], right)
         return _between(low, high, above)
@@ -176,16 +176,27 @@ def myopic(model: SessionModel, *, levels: int = LEVELS, patiences: int = PATIEN
     return _solved(model, "myopic", levels, patiences)
 
 
+class Solve(Protocol):
+    """`optimum` or `myopic`."""
+
+    def __call__(self, model: SessionModel, *, levels: int, patiences: int) -> Solution:
+        """Return the value of a policy."""
+
+
 def halving_error(
-    model: SessionModel, *, levels: int = LEVELS, patiences: int = PATIENCES
+    model: SessionModel,
+    *,
+    solve: Solve = optimum,
+    levels: int = LEVELS,
+    patiences: int = PATIENCES,
 ) -> float:
-    """Return by how much the optimum moves when the cells of the grid are halved.
+    """Return by how much the value of a policy moves when the cells of the grid are halved.
 
     Where the error falls as the square of the cells' size, as it does for smooth values, what is
     left on the finer grid is a third of this; where it falls in proportion, it is all of this.
     """
-    coarse = optimum(model, levels=levels, patiences=patiences).value
-    fine = optimum(model, levels=2 * levels, patiences=2 * patiences).value
+    coarse = solve(model, levels=levels, patiences=patiences).value
+    fine = solve(model, levels=2 * levels, patiences=2 * patiences).value
     return abs(coarse - fine)
 
 
@@ -198,28 +209,28 @@ def _solved(
     patiences = np.linspace(0.0, 1.0, (n_patiences if effects.patience else 1) + 1)
     values = np.zeros((model.length + 1, len(levels), len(patiences)))
 
-    passed = _place(effects.recovered(levels), levels)
+    passed = place(effects.recovered(levels), levels)
     after_pass = effects.patience_after_pass(patiences)
     stays_passed = 1.0 - effects.leaves(after_pass) if effects.patience else np.ones(1)
-    passed_patience = _place(after_pass, patiences)
+    passed_patience = place(after_pass, patiences)
     # (n_classes, n_levels, ...): what a play leads to, the same in each step.
     enjoyed = effects.enjoyment(model.fresh[:, None], model.felt[:, None] * levels)
-    played = _place(effects.recovered(levels + model.rise[:, None]), levels)
+    played = place(effects.recovered(levels + model.rise[:, None]), levels)
     after_play = effects.patience_after_play(patiences, enjoyed[..., None])
     stays_played = 1.0 - effects.leaves(after_play) if effects.patience else np.ones(1)
-    played_patience = _place(after_play, patiences)
+    played_patience = place(after_play, patiences)
     rows = np.arange(len(levels))[:, None]
     one = model.slate_size == 1
     for step in range(model.length - 1, -1, -1):
         later = values[step + 1]
-        kept = _rows(later, passed)
+        kept = rows_between(later, passed)
         of_pass = stays_passed * _between(
             kept[:, passed_patience[0]], kept[:, passed_patience[0] + 1], passed_patience[1]
         )
         total = (1.0 - shares.sum()) * of_pass
         outcomes, preferred = [], []
         for number, share in enumerate(shares.tolist()):  # one class at a time stays in the cache
-            moved = _rows(later, (played[0][number], played[1][number]))
+            moved = rows_between(later, (played[0][number], played[1][number]))
             column, right = played_patience[0][number], played_patience[1][number]
             stays = stays_played[number] if effects.patience else 1.0
             enjoyed_now = enjoyed[number][:, None]
@@ -261,7 +272,7 @@ def _of_slate(model: SessionModel, outcomes: Floats, preferred: Floats, of_pass:
     return mean
 
 
-def _place(points: Floats, grid: Floats) -> tuple[NDArray[np.intp], Floats]:
+def place(points: Floats, grid: Floats) -> tuple[NDArray[np.intp], Floats]:
     """Return the cell of each point of an evenly spread grid, and where in the cell, 0 to 1."""
     scaled = np.clip(points / grid[1], 0.0, len(grid) - 1)
     cell = np.minimum(scaled.astype(np.intp), len(grid) - 2)
@@ -273,7 +284,7 @@ def _between(low: Floats, high: Floats, share: Floats) -> Floats:
     return interpolated
 
 
-def _rows(values: Floats, place: tuple[NDArray[np.intp], Floats]) -> Floats:
+def rows_between(values: Floats, place: tuple[NDArray[np.intp], Floats]) -> Floats:
     """Return rows of a table, interpolated between neighbours."""
     cell, above = place
     return _between(values[cell], values[cell + 1], above[:, None])

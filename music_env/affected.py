@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -24,6 +24,8 @@ class AffectedEnv(OverSetup, SessionEnv):
     """
 
     _tables: AffectedSetup
+    _shows: ClassVar[str] = "track"
+    """What a session shows, for messages."""
 
     def _set_up(
         self,
@@ -67,7 +69,12 @@ class AffectedEnv(OverSetup, SessionEnv):
         self._patience_history = list(state["patience_history"])
 
     def offers(self) -> Offers:
-        """Return what a planner knows: of one session, in the form of the vector environment."""
+        """Return what a planner knows: of one session, in the form of the vector environment.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first `reset`.
+        """
+        self._check_begun()
         tracks, available = self._offered()
         return Offers(
             tracks=tracks,
@@ -87,12 +94,19 @@ class AffectedEnv(OverSetup, SessionEnv):
         patience, position = np.array([self._patience]), np.array([self._position])
         return self._tables.state(tracks, self._levels, patience, position)
 
-    def _check_running(self, shown: str) -> None:
-        """Raise ``ResetNeeded`` where no step can be taken; ``shown`` is what a session shows."""
+    def _check_begun(self) -> None:
+        """Raise ``ResetNeeded`` where nothing was shown yet."""
+        if not self._order:
+            raise gym.error.ResetNeeded(
+                f"no {self._shows} is shown: call reset() to begin a session"
+            )
+
+    def _check_running(self) -> None:
+        """Raise ``ResetNeeded`` where no step can be taken."""
+        self._check_begun()
         if self._position >= len(self._order) or self._has_left:
             raise gym.error.ResetNeeded(
-                f"no {shown} is shown: call reset() "
-                + ("for the next session" if self._order else "to begin a session")
+                f"no {self._shows} is shown: call reset() for the next session"
             )
 
     def _felt(self, track: int) -> tuple[float, float]:

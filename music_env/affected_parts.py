@@ -77,6 +77,13 @@ def listener_parts(
     each = np.repeat(1 / n_held[pool, None], slots.shape[1], axis=1).ravel()
     pool_shares = np.bincount(slots[pool].ravel(), each, labels_and_none)
     shares = read_only(pool_shares[:-1] / len(pool))
+    if effects.satiation and not shares.any():
+        other = "genre" if satiation_of == "artist" else "artist"
+        raise ValueError(
+            f"satiation must be 0 where no track has any {satiation_of}, got {effects.satiation:g} "
+            f"for {loaded.n_tracks:,} tracks of which sessions show {len(pool):,}: take "
+            f'satiation_of="{other}", or preset="static" or "patience"'
+        )
     return {
         "catalogue": loaded,
         "outcomes": Outcomes(REWARD_TERMS, np.zeros((len(REWARD_TERMS) + 1, 1))),

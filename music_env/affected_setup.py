@@ -206,7 +206,9 @@ class AffectedSetup(SessionTables):
                 (self.labels.vocabulary[label], levels.item(label))
                 for label in highest
                 if levels[label] > 0
-            ),
+            )
+            if self.effects.satiation
+            else None,
             patience=patience if self.effects.patience else None,
             level_history=level_history,
             patience_history=patience_history,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +22,8 @@ class AffectedVectorEnv(OverSetup, SessionVectorEnv):
     """
 
     _tables: AffectedSetup
+    _shows: ClassVar[str] = "track"
+    """What a session shows, for messages."""
     _state = (
         *SessionVectorEnv._state,
         "levels",
@@ -47,7 +50,12 @@ class AffectedVectorEnv(OverSetup, SessionVectorEnv):
         self._chances = np.zeros((length, num_envs))  # derived, as the order of the tracks is
 
     def offers(self) -> Offers:
-        """Return what a planner knows, a row an environment."""
+        """Return what a planner knows, a row an environment.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first `reset`.
+        """
+        self._check_begun()
         tracks, available = self._offered()
         return Offers(
             tracks=tracks,
@@ -57,6 +65,13 @@ class AffectedVectorEnv(OverSetup, SessionVectorEnv):
         )
 
     # --- Parts ------------------------------------------------------------------------------------
+
+    def _check_begun(self) -> None:
+        """Raise ``ResetNeeded`` where an environment has shown nothing yet."""
+        if (self._sessions < 0).any():
+            raise gym.error.ResetNeeded(
+                f"no {self._shows} is shown: call reset() to begin a session"
+            )
 
     def _offered(self) -> tuple[NDArray[np.int64], Bools]:
         """Return the tracks offered, (num_envs, n_offered) int64, and which are available."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,10 +49,11 @@ def draw(facts: Facts) -> NDArray[np.uint8]:
             f"({error}): pip install 'pillow>=10.1', or choose render_mode=\"ansi\""
         ) from error
     _draw_track(picture, facts)
-    if facts.state is None:
-        _draw_danceability(picture, facts)
+    panels = [] if facts.state is None else _panels(facts.state)
+    if panels or not facts.has_track:
+        _draw_state(picture, panels)
     else:
-        _draw_state(picture, facts.state)
+        _draw_danceability(picture, facts)
     _draw_terms(picture, facts)
     _draw_outcome(picture, facts)
     return np.array(picture)
@@ -77,7 +80,7 @@ def _draw_track(picture: Image.Image, facts: Facts) -> None:
     """The place in the session, and what track it is."""
     width = _RIGHT - _LEFT
     _write(picture, _LEFT + 32, 51, facts.env_id, 15, _SOFT)
-    place = f"track {facts.number:,} of {facts.session_length:,}"
+    place = f"{facts.shows} {facts.number:,} of {facts.session_length:,}"
     _write(picture, _RIGHT, 51, place, 15, _SOFT, anchor="rs")
     if facts.action is not None:
         done = max(6, round(width * facts.number / facts.session_length))
@@ -106,27 +109,44 @@ def _draw_danceability(picture: Image.Image, facts: Facts) -> None:
         _box(picture, end - 1, _SCALE - 9, 3, 31, _BLUE)
 
 
-def _draw_state(picture: Image.Image, state: StateView) -> None:
+@dataclass(frozen=True)
+class _Panel:
+    """A part of the listener's state: its name, what it is now, and what it was."""
+
+    name: str
+    now: str
+    history: Sequence[float]
+    greatest: float
+    colour: _Colour
+
+
+def _panels(state: StateView) -> list[_Panel]:
+    """Return what there is to show of a listener's state: nothing of effects without strength."""
+    panels = []
+    if state.levels is not None:
+        now = satiation_text(state.levels, 2)
+        panels.append(_Panel("satiation", now, state.level_history, state.top, _ORANGE))
+    if state.patience is not None:
+        now = f"{state.patience:.2f}"
+        panels.append(_Panel("patience", now, state.patience_history, 1.0, _BLUE))
+    return panels
+
+
+def _draw_state(picture: Image.Image, panels: Sequence[_Panel]) -> None:
     """Satiation and patience after each track so far, side by side, where danceability stood."""
     width, top, height = (_RIGHT - _LEFT - _GAP) // 2, 204, 62
     picture.paste(_CARD, (_LEFT - 4, 200, _RIGHT + 4, _SCALE + 38))
-    panels = [
-        (satiation_text(state, 2) or "none", "satiation", state.level_history, state.top, _ORANGE)
-    ]
-    if state.patience is not None:
-        now = f"{state.patience:.2f}"
-        panels.append((now, "patience", state.patience_history, 1.0, _BLUE))
-    for number, (now, name, history, greatest, colour) in enumerate(panels):
+    for number, panel in enumerate(panels):
         left = _LEFT + number * (width + _GAP)
-        _write(picture, left, top + 14, name, 15, _SOFT)
-        _write(picture, left + width, top + 14, now, 15, _TEXT, anchor="rs", width=width - 90)
+        _write(picture, left, top + 14, panel.name, 15, _SOFT)
+        _write(picture, left + width, top + 14, panel.now, 15, _TEXT, anchor="rs", width=width - 90)
         picture.paste(_GROOVE, (left, top + 22, left + width, top + height))
-        for place, value in enumerate(history[-width:]):  # a column of pixels a track at least
-            step = max(1, min(8, width // max(1, len(history))))
-            high = round((height - 22) * min(1.0, value / greatest))
+        for place, value in enumerate(panel.history[-width:]):  # a column of pixels or more
+            step = max(1, min(8, width // max(1, len(panel.history))))
+            high = round((height - 22) * min(1.0, value / panel.greatest))
             edge = left + place * step
             box = (edge, top + height - high, edge + max(1, step - 1), top + height)
-            picture.paste(colour, box)
+            picture.paste(panel.colour, box)
 
 
 def _draw_terms(picture: Image.Image, facts: Facts) -> None:

@@ -22,7 +22,8 @@ class StateView:
     """The state of a listener whom what is played affects, behind the track judged.
 
     Attributes:
-        levels: the satiation levels of genres (or artists) above 0, the highest first.
+        levels: the satiation levels of genres (or artists) above 0, the highest first; None where
+            nothing satiates the listener.
         patience: 0 to 1; None where the listener has no end of it.
         level_history: the highest level after each track judged.
         patience_history: the patience after each.
@@ -30,7 +31,7 @@ class StateView:
         verdict: what became of the track, in a word or two; "" where nothing is judged.
     """
 
-    levels: tuple[tuple[str, float], ...]
+    levels: tuple[tuple[str, float], ...] | None
     patience: float | None
     level_history: Sequence[float]
     patience_history: Sequence[float]
@@ -137,6 +138,11 @@ class Facts:
     candidates: tuple[str, ...] = ()  # each in a line
     chosen: int = 0  # of them, counted from 1; 0 none
     has_track: bool = True
+
+    @property
+    def shows(self) -> str:
+        """What a step of the session shows."""
+        return "slate" if self.candidates else "track"
 
     @property
     def plays(self) -> bool:
@@ -253,7 +259,8 @@ def signed(value: float, digits: int = 6) -> str:
 
 
 def _text(facts: Facts) -> str:
-    lines = {"Track": f"{facts.number} of {facts.session_length}", "Title": facts.title}
+    place = f"{facts.number} of {facts.session_length}"
+    lines = {facts.shows.capitalize(): place, "Title": facts.title}
     if facts.has_track:
         lines |= {
             "Artists": facts.artists,
@@ -288,17 +295,19 @@ _STEPS_SHOWN = 50  # of the session, the latest
 
 def _state_lines(state: StateView) -> dict[str, str]:
     """Return satiation and patience now, and over the session as a row of little bars."""
-    levels = satiation_text(state) or "none"
-    lines = {"Satiation": levels, "  so far": _bars(state.level_history, state.top)}
+    lines = {}
+    if state.levels is not None:
+        lines["Satiation"] = satiation_text(state.levels)
+        lines["  so far"] = _bars(state.level_history, state.top)
     if state.patience is not None:
         bars = _bars(state.patience_history, 1.0)
         lines["Patience"] = f"{state.patience:.2f}  {bars}".rstrip()
     return {label: value for label, value in lines.items() if value}
 
 
-def satiation_text(state: StateView, most: int = 3) -> str:
-    """Return the highest levels with their names, "" where there are none."""
-    return ", ".join(f"{_safe(name)} {level:.1f}" for name, level in state.levels[:most])
+def satiation_text(levels: Sequence[tuple[str, float]], most: int = 3) -> str:
+    """Return the highest levels with their names, or that there are none."""
+    return ", ".join(f"{_safe(name)} {level:.1f}" for name, level in levels[:most]) or "none"
 
 
 def _bars(history: Sequence[float], top: float) -> str:

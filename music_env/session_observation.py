@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from music_env.catalogue import Catalogue
 from music_env.effects import Effects
-from music_env.encoding import ENCODINGS, Encoded, encode
+from music_env.encoding import ENCODINGS, MAX_STATES, Encoded, encode
 from music_env.naming import nearest
 
 SESSION_ENCODINGS = ("one-hot", "codes", "summary", "grid")
@@ -154,7 +155,7 @@ def state_encoding(
         observe_state: False: the track alone is observed, in an encoding of MusicRec-v0.
 
     Raises:
-        ValueError: for another encoding, or an option that is none.
+        ValueError: for another encoding, an option that is none, or too many states.
     """
     if not observe_state:
         track = encode(catalogue, encoding, options)
@@ -209,13 +210,19 @@ def _grid(
             )
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"encoding option {name} must be a whole number >= 1, got {value!r}")
+    if (n_states := math.prod(map(int, chosen.values()))) > MAX_STATES:
+        raise ValueError(
+            f"encoding 'grid' must have at most {MAX_STATES:,} states, got "
+            + " * ".join(f"{value} ({name})" for name, value in chosen.items())
+            + f" = {n_states:,}: lower some of its options"
+        )
     n_classes, n_satiates, *bins = (int(value) for value in chosen.values())
     enjoyed = pool[fresh[pool] > 0]
     # What would not be enjoyed is one bin: there is nothing to choose among such tracks.
     edges = np.append(0.0, _quantiles(fresh[enjoyed], n_classes - 1))[: n_classes - 1]
     classes = np.searchsorted(_quantiles(satiates[enjoyed], n_satiates), satiates, side="right")
     sizes = (int(classes.max()) + 1, *bins)
-    space = gym.spaces.Discrete((len(edges) + 1) * int(np.prod(sizes)))
+    space = gym.spaces.Discrete((len(edges) + 1) * math.prod(sizes))
     return StateEncoded("grid", space, (), None, fresh, top, None, False, edges, sizes, classes)
 
 
@@ -223,5 +230,6 @@ def _quantiles(values: NDArray[np.float64], n_bins: int) -> NDArray[np.float64]:
     """Return the edges, all different, of at most ``n_bins`` bins of about as many values each."""
     if n_bins <= 1 or not len(values):
         return np.zeros(0)
+    n_bins = min(n_bins, len(values) + 1)  # more could not differ
     edges: NDArray[np.float64] = np.unique(np.quantile(values, np.arange(1, n_bins) / n_bins))
     return edges

@@ -17,7 +17,10 @@ def retrieved(
     """Return the pool of tracks that sessions show, as after a retrieval stage.
 
     The tracks that are enjoyed most, so many that those enjoyed fresh (above 0) are a given share
-    of them; where one has to choose among equals, those that stand first.
+    of them; where one has to choose among equals, those that stand first. Where more than that
+    share of the candidates is enjoyed, all others are in the pool, and of the enjoyed ones so many
+    as make the share, or the least length: evenly spread over their order from the most enjoyed to
+    the least, so that the pool's are enjoyed as much as all are.
 
     Args:
         fresh: (n_tracks,) float64: the enjoyment of each fresh track.
@@ -39,9 +42,15 @@ def retrieved(
             f"enjoyed_share must be above 0 and at most 1, or None, got {enjoyed_share!r}"
         )
     enjoyed = int(np.count_nonzero(fresh[candidates] > 0))
-    n_pool = min(len(candidates), max(length, round(enjoyed / enjoyed_share)))
-    best = np.argsort(-fresh[candidates], kind="stable")[:n_pool]
-    return read_only(np.sort(candidates[best]))
+    wanted = round(enjoyed / enjoyed_share)
+    order = candidates[np.argsort(-fresh[candidates], kind="stable")]
+    if wanted <= len(candidates):
+        return read_only(np.sort(order[: max(length, wanted)]))
+    others = len(candidates) - enjoyed
+    kept = max(1, round(others * enjoyed_share / (1 - enjoyed_share)), length - others)
+    kept = min(kept, enjoyed)  # a length beyond all candidates is the caller's to refuse
+    places = (2 * np.arange(kept) + 1) * enjoyed // (2 * kept)
+    return read_only(np.sort(np.append(order[places], order[enjoyed:])))
 
 
 def label_slots(labels: Labels) -> NDArray[np.int64]:

@@ -41,7 +41,9 @@ class MusicRecSlateEnv(AffectedEnv):
     that are enjoyed now it can take turns between genres.
 
     Candidates come from the pool of MusicRecSession-v0, as from a retrieval stage: the tracks that
-    would be enjoyed fresh, and as many of those nearest to it. Each step draws its ``slate_size``
+    would be enjoyed fresh, and as many of those nearest to it. The pool has at least ``slate_size``
+    tracks: a slate that is larger than it would be makes it larger, with tracks that are enjoyed
+    less, so that less than half is enjoyed fresh. Each step draws its ``slate_size``
     different candidates anew, uniformly from the whole pool, whatever was played: a candidate that
     was not chosen may come again, and so may a track that was played. No track is played twice in a
     session: one that was played before is *masked*. Choosing it is no error, for the sake of agents
@@ -143,6 +145,7 @@ class MusicRecSlateEnv(AffectedEnv):
 
     _id = SlateSetup.env_id
     _tables: SlateSetup
+    _shows = "slate"
     _order: list[Any]  # of (slate_size,) int64: the candidates of each step
 
     def __init__(
@@ -212,7 +215,12 @@ class MusicRecSlateEnv(AffectedEnv):
         return self._tables.slate_size
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Return (slate_size + 1,) bool: which actions are not masked now."""
+        """Return (slate_size + 1,) bool: which actions are not masked now.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first `reset`.
+        """
+        self._check_begun()
         return self._action_mask().astype(np.bool_)
 
     # --- Gymnasium's interface ------------------------------------------------------------------
@@ -230,7 +238,7 @@ class MusicRecSlateEnv(AffectedEnv):
             gymnasium.error.ResetNeeded: before the first `reset` and after a session's end.
             gymnasium.error.InvalidAction: for an action that is not in the action space.
         """
-        self._check_running("slate")
+        self._check_running()
         chosen = self._checked_action(action)
         track = self._order[self._position].item(max(chosen - 1, 0))
         masked = chosen != NONE and track in self._history

@@ -45,6 +45,7 @@ class MusicRecSlateVectorEnv(AffectedVectorEnv):
 
     _id = SlateSetup.env_id
     _tables: SlateSetup
+    _shows = "slate"
     _state = (*AffectedVectorEnv._state, "history", "masked_choices")
 
     def __init__(
@@ -134,7 +135,12 @@ class MusicRecSlateVectorEnv(AffectedVectorEnv):
         return self._tables.slate_size
 
     def action_masks(self) -> Bools:
-        """Return (num_envs, slate_size + 1) bool: which actions are not masked now."""
+        """Return (num_envs, slate_size + 1) bool: which actions are not masked now.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first `reset`.
+        """
+        self._check_begun()
         return self._action_mask().astype(np.bool_)
 
     # --- Parts ------------------------------------------------------------------------------------

@@ -18,14 +18,11 @@ from study.planning_results import BEST, MYOPIC_DQN, Results, by_strength
 from study.plots_planning import worth
 from study.statistics import Estimate
 from study.tasks import Row
-from study.wording import bounded, listed, number, share
+from study.wording import bounded, counted, listed, number, share
 
 WANTED_GAIN, WANTED_MYOPIC_GAIN, WANTED_SECONDS, WANTED_RATIO = 0.9, 0.1, 300, 1.3
 
 TABULAR = "q-learning-grid"
-
-SHOWN = (*planning.REFERENCES, MYOPIC_DQN, BEST, TABULAR)
-"""Policies whose plays are looked at beyond reward."""
 
 FIGURE = "planning.png"
 
@@ -84,12 +81,13 @@ def planning_page(
         strengths = {name: getattr(PRESETS[name], name) for name in planning.STRENGTHS}
         figures[FIGURE] = worth(panels, gains, strengths)
         lines += [f"![Returns by effect and strength, and gain by discount]({FIGURE})", ""]
-        lines += ["What earns far below 0 leaves the picture: the tables have it.", ""]
+        said = "What earns far below 0 leaves the picture: the tables have it."
+        lines += [said if not panels else f"{said} {_runs_by_strength(results)}", ""]
     for heading, section in (
         ("The presets", presets_section),
         ("Gain against the discount", _discounts),
         ("By effect and strength", _strengths),
-        ("What planning does to variety", partial(variety_section, shown=SHOWN)),
+        ("What planning does to variety", variety_section),
         ("What training costs", partial(costs_section, learners=LEARNERS)),
     ):
         found = section(results)
@@ -198,22 +196,35 @@ def _strengths(results: Results) -> list[str]:
         "effect", "strength", "J: random", MYOPIC, BEST, PLANNER, "planner / myopic", "gain of DQN",
     )  # fmt: skip
     return [
-        "One effect at a time, the other absent; strength 0 is the preset `static`.",
+        "One effect at a time, the other absent; strength 0 is the preset `static`. "
+        + _runs_by_strength(results),
         "",
         *markdown_table(headings, table),
         "",
     ]
 
 
-def variety_section(results: Results, shown: Sequence[str]) -> list[str]:
-    """Return what some policies play, beyond reward, on each preset."""
+def _runs_by_strength(results: Results) -> str:
+    """Say on how many runs the DQN and the others rest where the strength is no preset's."""
+    swept = [case.name for case in planning.cases().values() if not case.is_preset]
+    learnt, planner = (
+        counted([len(results.runs(name, case)) for case in swept], "run")
+        for name in (BEST, PLANNER)
+    )
+    return (
+        f"At strengths that are no preset's, means of {BEST} are over {learnt} each "
+        f"({planning.SWEEP_SEEDS} are planned), those of the planner over {planner}."
+    )
+
+
+def variety_section(results: Results) -> list[str]:
+    """Return what each policy plays, beyond reward, on each preset."""
     table = []
     for case in PRESETS:
         for name in results.policies(case):
-            if name in shown:
-                found = [results.mean(name, case, figure) for figure in VARIETY]
-                cells = ["" if e is None else number(e.value) for e in found]
-                table.append((case, name, *cells))
+            found = [results.mean(name, case, figure) for figure in ("mean_return", *VARIETY)]
+            cells = ["" if e is None else number(e.value) for e in found]
+            table.append((case, name, *cells))
     if not table:
         return []
     return [
@@ -221,7 +232,7 @@ def variety_section(results: Results, shown: Sequence[str]) -> list[str]:
         "definitions and sources). Repeats are of an artist in a session: no track is played "
         "twice.",
         "",
-        *markdown_table(("preset", "policy", *VARIETY.values()), table),
+        *markdown_table(("preset", "policy", "J", *VARIETY.values()), table),
         "",
         *_less_or_more(results),
     ]
@@ -230,7 +241,7 @@ def variety_section(results: Results, shown: Sequence[str]) -> list[str]:
 def _less_or_more(results: Results) -> list[str]:
     """Say what the planner does to variety, against the myopic oracle in the same sessions."""
     found = []
-    for figure in ("coverage", "intra_list_diversity", "repeat_rate"):
+    for figure in ("plays", "coverage", "intra_list_diversity", "repeat_rate"):
         moved = []
         for case in PRESETS:
             before = results.mean("myopic-oracle", case, figure)

@@ -52,7 +52,7 @@ def slates_section(rows: Sequence[Row], how: Statistics, *, seeds: int) -> list[
         if gains:
             lines += [reached(learner, gains, sign, bound), ""]
     for heading, found in (
-        ("Variety on slates", variety_section(results, ORDER)),
+        ("Variety on slates", variety_section(results)),
         ("What training on slates costs", costs_section(results, slates.LEARNERS)),
     ):
         if found:

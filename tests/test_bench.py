@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import bench.__main__ as program
-from bench import learning, listeners, memory, million, report, stock_dqn, timing
+from bench import learning, listeners, memory, million, planning, report, stock_dqn, timing
 from bench.regret import Reached, notebooks_listener, relative_regret
-from music_env import Catalogue, Preference, encode
+from music_env import PRESETS, Catalogue, Preference, encode
 
 ROOT = Path(__file__).resolve().parents[1]
 LISTENER = {"session_length": 20}
@@ -167,3 +167,21 @@ def test_the_share_of_perfect_runs_has_an_interval(
         out := capsys.readouterr().out
     )
     assert "Clopper-Pearson: 0.85 to 1.00)" in out
+
+
+def test_what_planning_is_worth_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(planning, "PRESETS", {"satiation": PRESETS["satiation"]})
+    for name, cells in (("_LEVELS", 32), ("_MYOPIC_LEVELS", 64), ("_PATIENCES", 4)):
+        monkeypatch.setattr(planning, name, cells)
+    planning.main(sessions=60, slate_size=2)  # no file but the default listener's is overwritten
+    assert "Written" not in capsys.readouterr().out
+    planning.main(sessions=60, out=tmp_path / "planning.md")
+    text, printed = (tmp_path / "planning.md").read_text(), capsys.readouterr().out
+    row = next(line for line in text.splitlines() if line.startswith("| satiation |"))
+    assert row in printed and len(row.split("|")) == 7 and "[" in row
+    assert "on a grid of 32 levels (64 for the myopic oracle)" in text
+    # Value and its grid halved, of the myopic oracle and of the optimum, and their ratio.
+    cells = [line for line in text.splitlines() if line.startswith("| satiation 0.5, decay 0.95 |")]
+    greedy, of_greedy, best, of_best, ratio = map(float, cells[0].split("|")[2:-1])
+    assert best == pytest.approx(18.65, abs=2 * of_best) and 0 < of_best < of_greedy < 1
+    assert ratio == pytest.approx(best / greedy, abs=0.01)

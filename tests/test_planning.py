@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 
 from agents.planning import MyopicOracle, Planner, planning_gain, session_returns, upper_bound
 from agents.session_model import SessionModel, myopic, optimum
-from music_env import PRESETS, Catalogue, MusicRecSessionEnv, MusicRecSessionVectorEnv
+from music_env import PRESETS, Catalogue, Effects, MusicRecSessionEnv, MusicRecSessionVectorEnv
 
-CLASSES, SHARES = [-1.0, 1.0, 2.0, 3.0], [0.3, 0.3, 0.2, 0.2]
+CLASSES, SHARES = (-1.0, 1.0, 2.0, 3.0), (0.3, 0.3, 0.2, 0.2)
+# The listener expects 1: nobody who plays the classes above loses patience. Of these, some do.
+TRYING = (-1.0, 0.3, 3.0), (0.4, 0.4, 0.2)
 N_TRACKS = 10_000
 
 
@@ -23,33 +26,42 @@ N_TRACKS = 10_000
 class OneGenre:
     """The listener of the reduced model."""
 
+    classes: tuple[float, ...] = CLASSES
+    shares: tuple[float, ...] = SHARES
+
     def scores(self, catalogue: Catalogue) -> NDArray[np.float64]:
-        """Return three tenths of -1, three of 1, two of 2 and two of 3."""
-        counts = [round(share * catalogue.n_tracks) for share in SHARES]
-        return np.repeat(CLASSES, counts)
+        """Return each class for its share of the tracks."""
+        counts = [round(share * catalogue.n_tracks) for share in self.shares]
+        return np.repeat(self.classes, counts)
+
+
+def rock(n_tracks: int) -> Catalogue:
+    rows = [(f"t{i}", f"Track {i}", "Somebody", "rock", 0.5) for i in range(n_tracks)]
+    columns = ["track_id", "title", "artists", "genres", "danceability"]
+    return Catalogue.from_frame(pd.DataFrame(rows, columns=columns))
 
 
 @pytest.fixture(scope="module")
 def one_genre() -> Catalogue:
-    rows = [(f"t{i}", f"Track {i}", "Somebody", "rock", 0.5) for i in range(N_TRACKS)]
-    columns = ["track_id", "title", "artists", "genres", "danceability"]
-    return Catalogue.from_frame(pd.DataFrame(rows, columns=columns))
+    return rock(N_TRACKS)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_environment_agrees_with_the_reduced_model(one_genre: Catalogue, preset: str) -> None:
     n = 1000
+    classes, shares = TRYING if preset == "patience" else (CLASSES, SHARES)
     env = MusicRecSessionVectorEnv(
         n,
         catalogue=one_genre,
-        listener=OneGenre(),
+        listener=OneGenre(classes, shares),
         enjoyed_share=None,
         preset=preset,
         encoding="grid",
     )
-    model = SessionModel(np.array(CLASSES), np.array(SHARES), PRESETS[preset], 50)
+    model = SessionModel(np.array(classes), np.array(shares), PRESETS[preset], 50)
     best = optimum(model, levels=128, patiences=64).value
     greedy = myopic(model, levels=1024, patiences=64).value
+    assert best == greedy if preset == "static" else best > 1.3 * greedy
     planner = Planner(env)
     assert planner._plan.value == pytest.approx(best, rel=2e-2)  # a coarser grid, the same model
     for policy, value in ((planner, best), (MyopicOracle(env), greedy)):
@@ -57,6 +69,72 @@ def test_the_environment_agrees_with_the_reduced_model(one_genre: Catalogue, pre
         error = 4 * returns.std() / n**0.5 + 0.01 * value
         assert returns.mean() == pytest.approx(value, abs=error), type(policy).__name__
     assert upper_bound(env, levels=128) >= best - 1e-9
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A listener of a few tracks."""
+
+    fresh: tuple[float, ...]
+
+    def scores(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Return what is listed."""
+        return np.array(self.fresh)
+
+
+def best_of_the_rest(fresh: tuple[float, ...], effects: Effects, length: int) -> float:
+    """Return the exact optimum of a session that shows no track twice, by recursion."""
+
+    @functools.cache
+    def value(rest: tuple[float, ...], level: float, patience: float) -> float:
+        if len(rest) == len(fresh) - length:
+            return 0.0
+        total = 0.0
+        for i, track in enumerate(rest):
+            left = rest[:i] + rest[i + 1 :]
+            enjoyed = effects.enjoyment(track, level)
+            ends = [effects.patience_after_pass(patience)]
+            ends.append(effects.patience_after_play(patience, enjoyed))
+            passed, played = (
+                (1 - effects.leaves(end) if effects.patience else 1)
+                * value(left, effects.recovered(level + plays), end)
+                for plays, end in enumerate(ends)
+            )
+            total += max(passed, enjoyed + played)
+        return total / len(rest)
+
+    return value(tuple(sorted(fresh)), 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("fresh", "effects", "length"),
+    [
+        ((1.0, 1.0, 3.0, 3.0), Effects(satiation=1.5), 4),
+        ((1.0, 1.0, 3.0, 3.0), Effects(satiation=1.5), 3),
+        ((-0.2, 0.1, 0.4, 0.7, 1.0, 1.2), Effects(patience=0.5), 6),
+        ((-0.2, 0.1, 0.4, 0.7, 1.0, 3.0), Effects(patience=0.5), 4),
+        ((-0.5, 0.5, 1.0, 1.5, 2.0, 3.0), Effects(satiation=1.0, patience=0.3), 5),
+    ],
+)
+def test_the_upper_bound_holds_where_a_session_shows_most_of_the_pool(
+    fresh: tuple[float, ...], effects: Effects, length: int
+) -> None:
+    env = MusicRecSessionVectorEnv(
+        2000,
+        catalogue=rock(len(fresh)),
+        listener=Listed(fresh),
+        enjoyed_share=None,
+        satiation=effects.satiation,
+        patience=effects.patience,
+        session_length=length,
+        encoding="summary",
+    )
+    best, bound = best_of_the_rest(fresh, effects, length), upper_bound(env)
+    planner = session_returns(Planner(env), env, seed=0)
+    assert planner.mean() <= best + 4 * planner.std() / 2000**0.5
+    assert best <= bound <= sum(max(track, 0) for track in fresh) * length / len(fresh) + 1e-9
+    if fresh[0] == 1 and length == 4:
+        assert best == pytest.approx(4.5495, abs=1e-4)
 
 
 @dataclass(frozen=True)
@@ -104,6 +182,24 @@ def test_what_planning_is_worth_for_the_default_listener(preset: str, least: flo
     else:
         gain = planning_gain(planner, greedy, planner, generator=np.random.default_rng(0))
         assert gain.gain == gain.low == gain.high == 1
+
+
+@pytest.mark.parametrize(
+    ("effects", "least", "most"),
+    [
+        ({"preset": "satiation"}, 0.99, 1.02),
+        ({"preset": "satiation", "satiation": 2.0}, 1.0, 1.1),
+        ({"preset": "both"}, 1.3, 2.5),  # patience by itself: as much
+    ],
+)
+def test_satiation_by_artist_is_hardly_worth_planning_for(
+    effects: dict[str, Any], least: float, most: float
+) -> None:
+    arguments: dict[str, Any] = {"satiation_of": "artist", "encoding": "summary", **effects}
+    env = MusicRecSessionVectorEnv(200, **arguments)
+    greedy = session_returns(MyopicOracle(env), env, seed=0)
+    planner = session_returns(Planner(env, levels=32, patiences=16), env, seed=0)
+    assert least <= planner.mean() / greedy.mean() <= most
 
 
 def test_planning_gain_by_hand() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import SIX_LISTENER
 from gymnasium.utils.env_checker import check_env as check_env_gymnasium
@@ -21,12 +22,14 @@ from music_env import (
     GradedPreference,
     MusicRecSessionEnv,
     MusicRecSessionVectorEnv,
+    MusicRecSlateEnv,
     NoisyListener,
     Preference,
     ThreeWay,
 )
 from music_env.encoding import ENCODINGS
 from music_env.session_observation import SESSION_ENCODINGS
+from music_env.session_pool import retrieved
 
 ENV_ID = "MusicRecSession-v0"
 SIX: dict[str, Any] = {**SIX_LISTENER, "taste": 0.0, "enjoyed_share": None, "session_length": 6}
@@ -152,6 +155,38 @@ def _pair(mode: AutoresetMode, **arguments: Any) -> tuple[MusicRecSessionVectorE
     assert native.observation_space == sync.observation_space
     assert native.action_space == sync.action_space
     return native, sync
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8])
+@pytest.mark.parametrize("danceability", [(0.2, 0.9), (0.0, 1.0)])
+def test_who_enjoys_nearly_all_is_shown_half_of_what_is_not(
+    danceability: tuple[float, float], share: float
+) -> None:
+    env = MusicRecSessionEnv(danceability=danceability, enjoyed_share=share, encoding="summary")
+    fresh, enjoyed = env.scores[env.tracks], env.scores > 0
+    assert enjoyed.mean() > 0.9  # of the catalogue
+    assert (fresh > 0).mean() == pytest.approx(share, abs=0.002)
+    np.testing.assert_array_equal(np.sort(fresh[fresh <= 0]), np.sort(env.scores[~enjoyed]))
+    # Those enjoyed are no better and no worse than all that are.
+    quantiles = np.linspace(0.05, 0.95, 7)
+    np.testing.assert_allclose(
+        np.quantile(fresh[fresh > 0], quantiles),
+        np.quantile(env.scores[enjoyed], quantiles),
+        atol=0.06,
+    )
+
+
+def test_pools_by_hand() -> None:
+    fresh, every = np.array([5.0, -1.0, 4, 3, 2, 1, 6]), np.arange(7)
+    # One of seven is not enjoyed: beside it one that is, in the middle of the order 6 5 4 3 2 1.
+    assert retrieved(fresh, every, 0.5, 1).tolist() == [1, 3]
+    assert retrieved(fresh, every, 0.5, 3).tolist() == [0, 1, 4]  # too few for a session of three
+    assert retrieved(fresh, every, 0.5, 7).tolist() == every.tolist()
+    assert retrieved(fresh, every, 1.0, 2).tolist() == [0, 2, 3, 4, 5, 6]
+    assert retrieved(-fresh, every, 0.5, 1).tolist() == [1, 5]
+    assert retrieved(-fresh, every, 0.5, 3).tolist() == [1, 4, 5]
+    assert retrieved(np.abs(fresh), every, 0.5, 2).tolist() == [0, 1]  # all are enjoyed
+    assert retrieved(fresh, every, 0.5, 8).tolist() == every.tolist()
 
 
 @pytest.mark.parametrize(
@@ -311,6 +346,24 @@ def test_views_show_satiation_and_patience() -> None:
     assert (first[200:270] != second[200:270]).any()
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_views_leave_out_effects_that_are_switched_off(preset: str) -> None:
+    texts = []
+    for env_id in (ENV_ID, "MusicRecSlate-v0"):
+        env = gym.make(env_id, preset=preset, encoding="summary", render_mode="ansi").unwrapped
+        env.reset(seed=0)
+        env.step(1), env.step(1)
+        texts.append(env.render())
+        assert (
+            ("Satiation" in texts[-1])
+            == ("so far" in texts[-1])
+            == (preset in ("satiation", "both"))
+        )
+        assert ("Patience" in texts[-1]) == (preset in ("patience", "both"))
+    assert texts[0].startswith("Track         2 of 50\n")
+    assert texts[1].startswith("Slate         2 of 50\n")
+
+
 @pytest.mark.parametrize("encoding", SESSION_ENCODINGS)
 @pytest.mark.parametrize("preset", ["static", "both"])
 def test_both_checkers(encoding: str, preset: str) -> None:
@@ -328,6 +381,7 @@ def test_hidden_state_is_the_track_alone(encoding: str) -> None:
     expected = plain.encoded.rows.row(info["track_index"])
     np.testing.assert_array_equal(observation, expected)
     check_env_gymnasium(env)
+    check_env_sb3(env)
 
 
 def test_codes_keep_numbers_together() -> None:
@@ -358,6 +412,14 @@ def test_codes_keep_numbers_together() -> None:
         ({"satiation": -1}, "satiation must be a number from 0"),
         ({"encoding": "hash"}, "got 'hash': it has no place for the state"),
         ({"encoding": "grid", "encoding_options": {"lft": 3}}, "no option 'lft'.*'left'"),
+        (
+            {"encoding": "grid", "encoding_options": {"satiation": 10**10, "patience": 10**10}},
+            r"at most 2,147,483,648 states, got 12 \(enjoyment\) .* 10000000000 \(patience\)",
+        ),
+        (
+            {"encoding": "grid", "encoding_options": {"satiation": 10**7}},
+            r"10000000 \(satiation\) .* = 19,200,000,000: lower some of its options",
+        ),
         ({"enjoyed_share": 0.0}, "enjoyed_share must be above 0 and at most 1, or None, got 0.0"),
         ({"satiation_of": "album"}, "satiation_of must be one of"),
         (
@@ -370,6 +432,24 @@ def test_codes_keep_numbers_together() -> None:
 def test_errors_say_what_was_wrong(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MusicRecSessionEnv(**arguments)
+
+
+def test_without_genres_nothing_can_satiate_by_genre() -> None:
+    rows = [(f"t{i}", f"Track {i}", f"Artist {i % 3}", i / 9) for i in range(9)]
+    frame = pd.DataFrame(rows, columns=["track_id", "title", "artists", "danceability"])
+    arguments: dict[str, Any] = {
+        "catalogue": Catalogue.from_frame(frame),
+        "danceability": (0.2, 0.6),
+        "session_length": 4,
+    }
+    for env_class in (MusicRecSessionEnv, MusicRecSlateEnv):
+        slate: dict[str, Any] = {"slate_size": 2} if env_class is MusicRecSlateEnv else {}
+        for preset in ("satiation", "both"):
+            with pytest.raises(ValueError, match=r'any genre, got 0.75 .* satiation_of="artist"'):
+                env_class(preset=preset, **arguments, **slate)
+            env_class(preset=preset, satiation_of="artist", **arguments, **slate).reset(seed=0)
+        env_class(preset="patience", **arguments, **slate).reset(seed=0)
+        env_class(preset="both", satiation=0.0, **arguments, **slate).reset(seed=0)
 
 
 def test_there_is_no_oracle_return() -> None:

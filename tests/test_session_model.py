@@ -170,6 +170,15 @@ def test_halving_both_grids_moves_the_optimum_less_each_time(effects: Effects) -
     assert halving_error(model, levels=128, patiences=64) == pytest.approx(steps[-1])
 
 
+def test_the_myopic_value_needs_a_finer_grid() -> None:
+    # Its values jump in the level, so that the error falls in proportion to the cells' size only.
+    model = SessionModel(effects=PRESETS["both"], **{**ISSUE, "length": 20})
+    coarse, fine = (
+        halving_error(model, solve=myopic, levels=levels, patiences=32) for levels in (128, 1024)
+    )
+    assert coarse > 10 * halving_error(model, levels=1024, patiences=32) and fine < coarse / 3
+
+
 def test_without_effects_nothing_is_gained_by_planning() -> None:
     model = SessionModel(effects=Effects(), **ISSUE)
     assert optimum(model).value == myopic(model).value == pytest.approx(50 * 1.3)

@@ -22,6 +22,7 @@ from rich.console import Console
 import agents
 import evaluate
 import train
+from agents import plotting
 from agents.planning import session_returns
 from agents.resume import resume_run
 from agents.runs import SESSION, RunError, read_config
@@ -333,6 +334,26 @@ def test_the_judge_of_a_static_run_shows_no_gain(six: Any) -> None:
 
 
 # --- evaluate.py ----------------------------------------------------------------------------------
+
+
+def test_what_earns_far_below_0_leaves_the_picture_and_is_written() -> None:
+    def row(name: str, earned: float) -> dict[str, Any]:
+        ends = {"mean_return_low": earned - 0.1, "mean_return_high": earned + 0.1}
+        return {
+            "name": name,
+            "mean_return": earned,
+            **ends,
+            "intra_list_diversity": 0.4,
+            "coverage": 1,
+        }
+
+    rows = [row("run", 6.0), row("always like", -371.04), row("a little below", -1.0)]
+    axes = plotting.session_comparison("Listener", rows, upper_bound=6.2).axes[0]
+    low, high = axes.get_xlim()
+    assert -6 < low < -1.1 and 6.2 < high < 8
+    assert [text.get_text() for text in axes.texts] == ["← -371.0"]
+    near = plotting.session_comparison("Listener", [rows[0], rows[2]], upper_bound=6.2).axes[0]
+    assert not near.texts and near.get_xlim()[0] < -1
 
 
 def test_evaluating_runs(runs: dict[str, Path], tmp_path: Path) -> None:

@@ -18,11 +18,31 @@ from test_session import GENRES
 from test_vector_env import _assert_same_step
 
 from agents.codes_space import CodesColumns
+from agents.planning import MyopicOracle, Planner
 from music_env import PRESETS, Catalogue, MusicRecSlateEnv, MusicRecSlateVectorEnv
 from music_env.slate_observation import SLATE_ENCODINGS
 
 ENV_ID = "MusicRecSlate-v0"
 SIX: dict[str, Any] = {**SIX_LISTENER, "taste": 0.0, "enjoyed_share": None, "session_length": 6}
+
+
+def test_before_the_first_reset_nothing_is_offered(six: Catalogue) -> None:
+    arguments: dict[str, Any] = {"catalogue": six, "encoding": "summary", **SIX}
+    for env_id, what in (("MusicRecSession-v0", "track"), (ENV_ID, "slate")):
+        slate = {"slate_size": 3} if what == "slate" else {}
+        for env in (
+            gym.make(env_id, **arguments, **slate).unwrapped,
+            gym.make_vec(env_id, num_envs=2, **arguments, **slate),
+        ):
+            calls = [env.offers, MyopicOracle(env).predict, Planner(env, levels=8).predict]
+            if what == "slate":
+                calls.append(env.action_masks)
+            for call in calls:
+                with pytest.raises(gym.error.ResetNeeded, match=f"no {what} is shown: call reset"):
+                    call()
+            env.reset(seed=0)
+            for call in calls:
+                call()
 
 
 @pytest.mark.parametrize("preset", PRESETS)
