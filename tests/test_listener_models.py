@@ -143,11 +143,12 @@ def test_a_taste_profile_of_nothing_is_an_error(six: Catalogue) -> None:
 def test_a_taste_profile_of_a_table_with_names_of_its_own(six: Catalogue, tmp_path: Path) -> None:
     path = tmp_path / "liked.csv"
     path.write_text('Song;"Performer"\nZero;A\nFour;C\n')
-    with pytest.raises(CatalogueError) as error:
-        TasteProfile(path).scores(six)
-    hint = "such as columns={'title': 'Song', 'artists': 'Performer'}"
-    assert "Every line holds ';': if it is a table with a header, say which of" in str(error.value)
-    assert str(error.value).endswith(hint)
+    (found,) = TasteProfile(path).matched(six)
+    assert found.tracks.tolist() == [0, 4]
+    assert found.unmatched[0].reason.endswith(
+        "If it is the header of a table, columns={'title': ..., 'artists': ...} says which of its "
+        "columns these are: 'Song', 'Performer'."
+    )
     columns = {"title": "Song", "artists": "Performer"}
     profile = TasteProfile(path, disliked=["t1"], columns=columns)
     expected = TasteProfile(["t0", "t4"], disliked=["t1"]).scores(six)
@@ -210,6 +211,54 @@ def test_a_csv_file_of_tracks(six: Catalogue, tmp_path: Path) -> None:
     path.write_text("name;who\nZero;A\n")
     mapped = read_track_list(path, six, columns={"title": "name", "artists": "who"})
     assert mapped.tracks.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Zero,A\nOne,B\n",  # no header, and no line is lost
+        '"Zero","A"\n"One","B"\n',
+        '"A";"x;y";"Zero"\nB;;One\n',  # artist, album, title
+        "A\tAlbum\tZero\t2020-01-01 10:00\nB\tAlbum\tOne\t\n",
+        "Zero, A & Z\nOne by B, Y\n",
+        "1. A - Zero\n2) One\n",
+        "https://open.spotify.com/track/t0?si=1a2b\nspotify:track:t1\n",
+        "t0,2020\nhttps://open.spotify.com/intl-de/track/t1,2021\n",
+        "Track URI,Track Name,Artist URI(s),Artist Name(s)\nspotify:track:x,Zero,y,A\nz,one,,B\n",
+        "track_id\nspotify:track:t0\nhttps://open.spotify.com/track/t1\n",
+        "Zero - A feat. B\nOne (Live) - X ft. B\n",
+    ],
+)
+def test_tracks_as_people_list_them(six: Catalogue, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "liked.csv"
+    path.write_text(text)
+    found = read_track_list(path, six)
+    assert (found.tracks.tolist(), found.unmatched) == ([0, 1], ())
+
+
+def test_spelling_and_commas_do_not_count() -> None:
+    frame = six_frame()
+    frame.loc[0, "title"], frame.loc[0, "artists"] = "10,000 Hour\u2019s", "Beyonc\u00e9"
+    frame.loc[1, "title"], frame.loc[1, "artists"] = "Yonkers", "Tyler, The Creator"
+    catalogue = Catalogue.from_frame(frame)
+    lines = [
+        "10,000 hour's, Beyonce\u0301",
+        '"10,000 Hour`s","BEYONC\u00c9"',
+        "Tyler, The Creator, Yonkers",
+        "Yonkers,Tyler, The Creator",
+        '"Yonkers"',
+    ]
+    assert read_track_list(lines, catalogue).tracks.tolist() == [0, 0, 1, 1, 1]
+
+
+def test_a_first_line_that_is_a_track_is_no_header(six: Catalogue, tmp_path: Path) -> None:
+    path = tmp_path / "liked.csv"
+    path.write_text("# mine\nZero,A\nWho,Knows\n")
+    (miss,) = read_track_list(path, six).unmatched
+    assert miss.row == 3 and "header" not in miss.reason
+    path.write_text("Who,Knows\nWhat,Else\n")
+    with pytest.raises(CatalogueError, match=r"title and artist$"):
+        read_track_list(path, six)
 
 
 def test_an_ambiguous_title_wants_the_artist() -> None:
