@@ -18,7 +18,7 @@ from music_env.formats import LAYOUTS, Columns, Layout, Match
 from music_env.labels import read_only
 from music_env.naming import nearest
 from music_env.reading import read_table
-from music_env.track_matching import Matching, Row, cells_of, title_of
+from music_env.track_matching import Matching, Row, cells_of, check_listed, title_of
 
 _FIELDS = ("track_id", "title", "artists")
 _LAYOUT = Layout("track list", {}, separator=None)
@@ -76,6 +76,7 @@ def read_track_list(
     catalogue: Catalogue,
     *,
     columns: Mapping[str, str] | None = None,
+    may_be_empty: bool = False,
 ) -> TrackList:
     """Match a list of tracks with a catalogue.
 
@@ -95,11 +96,14 @@ def read_track_list(
             that are those of a track. Empty lines and lines that begin with ``#`` are left out.
         catalogue: the tracks.
         columns: ``track_id``, ``title`` or ``artists`` -> column of a CSV or Parquet file.
+        may_be_empty: a list without entries is no error; one of which nothing is found is.
 
     Raises:
         CatalogueError: the file cannot be read, or nothing in it was found.
         ValueError: an index is out of range.
+        TypeError: it is neither a path nor a list.
     """
+    check_listed("tracks", tracks)
     matching = Matching(catalogue)
     if isinstance(tracks, str | PathLike):
         source = os.fspath(tracks)
@@ -130,7 +134,7 @@ def read_track_list(
         tuple(missed),
         source,
     )
-    if not found:
+    if not found and (missed or not may_be_empty):
         raise CatalogueError(
             f"{result}\nexpected at least one track of the catalogue: a line or row with its id, "
             "or its title and artist"

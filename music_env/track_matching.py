@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from os import PathLike
 
 from music_env.catalogue import Catalogue
 from music_env.titles import folded
@@ -105,6 +106,15 @@ class Matching:
         whole = [i for i in tracks if wanted in names[i]]
         several = {part.strip() for part in _ARTISTS.split(wanted)}
         return whole or [i for i in tracks if several & names[i]]
+
+
+def check_listed(what: str, tracks: object) -> None:
+    """Raise ``TypeError`` for what is neither a path nor a list of tracks."""
+    listed = isinstance(tracks, str | PathLike | Collection)
+    if not listed or isinstance(tracks, bytes | Mapping):
+        raise TypeError(
+            f"{what} must be a path, or a list of tracks (ids, lines or indices), got {tracks!r}"
+        )
 
 
 def title_of(row: Row) -> str:
