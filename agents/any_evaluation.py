@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from agents.evaluation import TOP_K
 from agents.values import Learner, pair_values
 from music_env.any_tables import AnyTables
-from music_env.listeners import Listeners, pair_kinds
+from music_env.listeners import OPEN, Listeners, pair_kinds
 from music_env.metrics import bootstrap_interval, decision_figures, ranking_figures, top_k
 
 Floats = NDArray[np.float64]
@@ -104,7 +104,9 @@ def held_out_tables(trained_on: AnyTables) -> AnyTables:
 
 
 def drawn_listeners(tables: AnyTables, count: int, *, seed: int) -> Listeners:
-    """Return different listeners of a population, all of them if it has no more.
+    """Return listeners of a population, none of them twice, all of them if it has no more.
+
+    Two of them may prefer the same, as in the population; see `different_listeners`.
 
     Args:
         tables: with the population.
@@ -113,6 +115,32 @@ def drawn_listeners(tables: AnyTables, count: int, *, seed: int) -> Listeners:
     """
     order = np.random.default_rng(seed).permutation(len(tables.population))
     return tables.population.listeners.take(order[:count])
+
+
+def different_listeners(tables: AnyTables, naming_artist: int, *, seed: int) -> Listeners:
+    """Return listeners of a population of whom no two prefer the same.
+
+    They are drawn one after another, without those whose preference was drawn before, until so many
+    name an artist; those drawn on the way who leave the artist open are among them.
+
+    Args:
+        tables: with the population.
+        naming_artist: how many are to name an artist.
+        seed: draws them.
+
+    Raises:
+        ValueError: the population has fewer different preferences that name an artist.
+    """
+    drawn = drawn_listeners(tables, len(tables.population), seed=seed)
+    preferences = np.column_stack(list(drawn.arrays().values()))
+    first = np.sort(np.unique(preferences, axis=0, return_index=True)[1])
+    named = np.cumsum(drawn.artist[first] != OPEN)
+    if naming_artist > named[-1]:
+        raise ValueError(
+            f"{naming_artist} different listeners who name an artist were asked for, the "
+            f"population has {named[-1]}: ask for fewer, or take a larger population"
+        )
+    return drawn.take(first[: int(np.searchsorted(named, naming_artist)) + 1])
 
 
 def scores_of(tables: AnyTables, listener: Listeners) -> Floats:

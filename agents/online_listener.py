@@ -121,10 +121,40 @@ class OnlineListener:
         Raises:
             ValueError: a candidate is no track.
         """
+        generator = self._drawing()
+        best = self._best(candidates, generator)
+        if not best.size:
+            return None
+        track = int(generator.choice(best))
+        self._shown[track] = None
+        return track
+
+    def best_tracks(self, candidates: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """Return the tracks of which `next_track` would show any, each with the same probability.
+
+        For figures that do not hang on that draw. Nothing counts as shown by it.
+
+        Args:
+            candidates: see `next_track`.
+
+        Returns:
+            (n,) int64; none where no new track is left.
+
+        Raises:
+            ValueError: a candidate is no track.
+        """
+        return self._best(candidates, self._drawing())
+
+    def _drawing(self) -> np.random.Generator:
         # A function of what a snapshot holds: no state of a generator has to be kept.
-        generator = np.random.default_rng(
+        return np.random.default_rng(
             np.random.SeedSequence(self._seed, spawn_key=(len(self._shown),))
         )
+
+    def _best(
+        self, candidates: NDArray[np.int64] | None, generator: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """The likeliest new tracks, equal ones all: the catalogue's order says nothing."""
         is_new = self._is_new()
         if candidates is None:
             tracks = np.flatnonzero(is_new)
@@ -134,12 +164,10 @@ class OnlineListener:
             tracks = self._checked(candidates, "candidates")
             tracks = tracks[is_new[tracks]]
         if not tracks.size:
-            return None
+            return tracks
         likely = self.like_probabilities(tracks)
-        # Any of equal ones: the catalogue's order says nothing.
-        track = int(tracks[generator.choice(np.flatnonzero(likely >= likely.max() - _EQUAL))])
-        self._shown[track] = None
-        return track
+        best: NDArray[np.int64] = tracks[likely >= likely.max() - _EQUAL]
+        return best
 
     def feedback(self, track: int, liked: bool) -> None:
         """Learn from a press; a track that was judged before is judged anew.

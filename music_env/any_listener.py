@@ -17,6 +17,7 @@ from music_env.listener import Preference
 from music_env.listeners import Listeners, Wanted
 from music_env.population import Population
 from music_env.scalar import SessionEnv
+from music_env.session_tables import checked_options
 
 
 @dataclass(frozen=True)
@@ -233,13 +234,9 @@ class MusicRecAnyListenerEnv(OverAny, SessionEnv):
 
         Raises:
             ValueError: for other options, or a listener that the catalogue cannot have.
+            TypeError: for options that are no mapping, or what is no listener.
         """
-        options = dict(options or {})
-        wanted = options.pop("listener", None)
-        if options:
-            raise ValueError(
-                f"{self._id} has the reset option 'listener', got {sorted(options)} as well"
-            )
+        wanted = checked_options(self._id, options, ("listener",)).get("listener")
         chosen = None if wanted is None else self._tables.resolve(wanted)
         self._next_session(seed)
         if chosen is None:

@@ -115,16 +115,14 @@ class MusicRecAnyListenerVectorEnv(OverAny, SessionVectorEnv):
         rows = self._listener_rows if envs is None else self._listener_rows[envs]
         return self._tables.encoded.pairs(tracks, rows)
 
-    def _checked_options(self, options: dict[str, Any]) -> _Chosen | None:
-        wanted = options.pop("listener", None)
-        if options:
-            raise ValueError(
-                f"{self._id} has the reset options 'listener' and 'reset_mask', got "
-                f"{sorted(options)} as well"
-            )
+    _reset_options = ("listener", "reset_mask")
+
+    def _chosen(self, options: Mapping[str, Any]) -> _Chosen | None:
+        wanted = options.get("listener")
         if wanted is None:
             return None
         several = isinstance(wanted, Iterable) and not isinstance(wanted, Mapping | str)
+        several = several and getattr(wanted, "ndim", 1) > 0  # an array of no dimension is none
         each = list(wanted) if several else [wanted] * self.num_envs
         if len(each) != self.num_envs:
             raise ValueError(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from music_env.catalogue import Catalogue, CatalogueError, row_list
 from music_env.formats import catalogue_columns
-from music_env.songs import same_songs
+from music_env.songs import related_songs, same_songs
 
 if TYPE_CHECKING:
     from music_env.merging import Table
@@ -36,8 +36,9 @@ class Judgements:
         catalogue: a track for each judgement, with the numbers of its own row. A song that is
             judged twice is there twice, so ``track_id`` may repeat here.
         liked: (n_judgements,) bool, read-only.
-        groups: (n_judgements,) int64, read-only: judgements of the same song have the same number,
-            see `music_env.songs.same_songs`. Cross-validation has to keep them on one side.
+        groups: (n_judgements,) int64, read-only: judgements of the same song, in whatever version,
+            have the same number, see `music_env.songs.related_songs`. Cross-validation has to keep
+            them on one side.
         rows: (n_judgements,) int64, read-only: the row in the table, data rows from 1.
     """
 
@@ -54,15 +55,12 @@ class Judgements:
         return len(self.liked)
 
     def __str__(self) -> str:
-        n_groups = int(self.groups.max()) + 1
-        both = [
-            group
-            for group in np.flatnonzero(np.bincount(self.groups) > 1).tolist()
-            if len(set(self.liked[self.groups == group].tolist())) > 1
-        ]
+        songs = same_songs(self.catalogue)
+        judged, liked = np.bincount(songs), np.bincount(songs, weights=self.liked)
+        both = int(((liked > 0) & (liked < judged)).sum())
         return (
-            f"{len(self):,} judgements of {n_groups:,} songs, {int(self.liked.sum()):,} liked; "
-            f"{len(both)} songs were both liked and disliked\n{self.catalogue.report}"
+            f"{len(self):,} judgements of {len(judged):,} songs, {int(self.liked.sum()):,} liked; "
+            f"{both} songs were both liked and disliked\n{self.catalogue.report}"
         )
 
     @functools.cached_property
@@ -114,7 +112,7 @@ class Judgements:
         for dropped in catalogue.report.dropped.values():
             is_kept[np.array(dropped) - 1] = False
         rows = np.flatnonzero(is_kept)
-        return cls(catalogue, values[rows] == 1, same_songs(catalogue), rows + 1)
+        return cls(catalogue, values[rows] == 1, related_songs(catalogue), rows + 1)
 
 
 def _check_unseen(table: Table, like: str) -> None:

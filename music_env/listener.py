@@ -161,7 +161,7 @@ def checked_weights(weights: Sequence[float]) -> tuple[float, ...]:
     """Return the weights of the three terms as float.
 
     Raises:
-        ValueError: they are not three finite numbers of at least 0.
+        ValueError: they are not three finite numbers of at least 0 whose sum is finite.
     """
     try:
         checked = tuple(float(weight) for weight in weights)
@@ -171,4 +171,6 @@ def checked_weights(weights: Sequence[float]) -> tuple[float, ...]:
         raise ValueError(
             f"weights must be three finite numbers >= 0, one for each of {TERMS}, got {weights!r}"
         )
+    if not math.isfinite(sum(checked)):
+        raise ValueError(f"the sum of the weights must be finite, got {weights!r}: scale them down")
     return checked

@@ -20,7 +20,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from music_env.listener import Preference, checked_weights
+from music_env.listener import Preference
 from music_env.listener_models import (
     FeatureTarget,
     ListenerModel,
@@ -96,8 +96,8 @@ def _made(description: Mapping[str, Any], folder: Path) -> ListenerModel:
 
 
 def _preference(values: dict[str, Any], folder: Path) -> ListenerModel:
-    one, two, three = checked_weights(values.pop("weights", (1, 1, 1)))
-    return ThreeWay(Preference(**values), (one, two, three))
+    weights = values.pop("weights", (1.0, 1.0, 1.0))
+    return ThreeWay(Preference(**values), weights)
 
 
 _TARGET = '{"feature": "tempo", "low": 120, "high": 140}'
@@ -132,7 +132,12 @@ def _taste(values: dict[str, Any], folder: Path) -> ListenerModel:
 
 def _noisy(values: dict[str, Any], folder: Path) -> ListenerModel:
     inside = values["listener"]
-    model = _made(inside, folder) if isinstance(inside, Mapping) else load_listener(inside)
+    if isinstance(inside, Mapping):
+        model = _made(inside, folder)
+    elif isinstance(inside, str | PathLike):
+        model = load_listener(folder / inside)
+    else:
+        model = load_listener(inside)
     return NoisyListener(model, values["wrong_button"])
 
 

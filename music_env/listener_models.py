@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from music_env.catalogue import Catalogue
 from music_env.formats import FEATURES
 from music_env.labels import Labels, read_only
-from music_env.listener import Preference, Scores, score_tracks
+from music_env.listener import Preference, Scores, checked_weights, score_tracks
 from music_env.naming import nearest
 
 Terms = dict[str, NDArray[np.float64]]
@@ -40,11 +40,17 @@ class ThreeWay:
 
     Attributes:
         preference: what the listener likes.
-        weights: of the terms, see `score_tracks`.
+        weights: of the terms, see `score_tracks`; kept as a tuple of float.
+
+    Raises:
+        ValueError: the weights are not three finite numbers of at least 0.
     """
 
     preference: Preference
-    weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    weights: Sequence[float] = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", checked_weights(self.weights))
 
     def scores(self, catalogue: Catalogue) -> NDArray[np.float64]:
         """Return (n_tracks,) float64, see `score_tracks`."""
@@ -145,7 +151,8 @@ class WeightedPreference:
 
     Raises:
         ValueError: they are not mappings to finite numbers and a sequence of targets, or several
-            targets are for one feature, or there is nothing at all.
+            targets are for one feature, or the weights have no finite sum, or there is nothing at
+            all.
     """
 
     artists: Mapping[str, float] = field(default_factory=dict)
@@ -172,6 +179,10 @@ class WeightedPreference:
                 raise ValueError(f"there are several targets for {feature}, expected one")
         if not (self.artists or self.genres or self.targets or self.bias):
             raise ValueError("a weighted preference needs artists, genres, targets or a bias")
+        every = [*self.artists.values(), *self.genres.values(), self.bias]
+        every += [target.weight for target in self.targets]
+        if not math.isfinite(sum(abs(float(weight)) for weight in every)):
+            raise ValueError("the sum of all weights and the bias must be finite: scale them down")
 
     def terms(self, catalogue: Catalogue) -> Terms:
         """Return the terms by name, (n_tracks,) float64 each; they add up to the score.
@@ -214,11 +225,7 @@ class NoisyListener:
     wrong_button: float
 
     def __post_init__(self) -> None:
-        check_finite("wrong_button", self.wrong_button)
-        if not 0 <= self.wrong_button < 1:
-            raise ValueError(
-                f"wrong_button must be a probability below 1, got {self.wrong_button!r}"
-            )
+        checked_wrong_button(self.wrong_button)
         if getattr(self.listener, "wrong_button", 0):
             raise ValueError("the listener inside is noisy already: give one probability")
 
@@ -234,11 +241,27 @@ class NoisyListener:
         return f"{self.listener}, presses the wrong button with probability {self.wrong_button:g}"
 
 
+def checked_wrong_button(value: float) -> float:
+    """Return the probability that a listener presses the wrong button.
+
+    Raises:
+        ValueError: it is no number from 0 to below 1.
+    """
+    check_finite("wrong_button", value)
+    if not 0 <= value < 1:
+        raise ValueError(f"wrong_button must be a probability below 1, got {value!r}")
+    return float(value)
+
+
+_ADD_UP = 1e-6  # relative and absolute: terms may be added up in any order, or in float32
+
+
 def terms_of(model: ListenerModel, catalogue: Catalogue) -> Terms:
     """Return a model's named terms; of one that has none, its score as the term ``listener``.
 
     Raises:
-        ValueError: they are not (n_tracks,) finite numbers.
+        ValueError: there are none, they are not (n_tracks,) finite numbers, or they do not add up
+            to the model's scores.
         TypeError: it is no model.
     """
     if not isinstance(model, ListenerModel):
@@ -246,18 +269,39 @@ def terms_of(model: ListenerModel, catalogue: Catalogue) -> Terms:
             "a listener model needs a method scores(catalogue) -> (n_tracks,) float64, got "
             f"{model!r}"
         )
+    scores = _per_track("scores", model.scores(catalogue), catalogue)
     terms = getattr(model, "terms", None)
-    found = {"listener": model.scores(catalogue)} if terms is None else terms(catalogue)
-    checked: Terms = {}
-    for name, values in found.items():
-        array = np.asarray(values, dtype=np.float64)
-        if array.shape != (catalogue.n_tracks,) or not np.isfinite(array).all():
-            raise ValueError(
-                f"the listener model's term {name!r} must be {catalogue.n_tracks} finite numbers, "
-                f"got shape {array.shape} with {np.count_nonzero(~np.isfinite(array))} not finite"
-            )
-        checked[name] = array
+    if terms is None:
+        return {"listener": scores}
+    found = terms(catalogue)
+    if not isinstance(found, Mapping) or not found:
+        raise ValueError(
+            "the listener model's terms must be arrays by name, at least one, got "
+            f"{found!r}; without a method terms its scores are the only one"
+        )
+    checked = {
+        name: _per_track(f"term {name!r}", values, catalogue) for name, values in found.items()
+    }
+    total = added_up(checked)
+    apart = np.flatnonzero(~np.isclose(total, scores, rtol=_ADD_UP, atol=_ADD_UP))
+    if apart.size:
+        track = int(apart[0])
+        raise ValueError(
+            f"the listener model's terms ({', '.join(checked)}) must add up to its scores; for "
+            f"{apart.size} of {catalogue.n_tracks} tracks they do not: that of index {track} has "
+            f"the score {scores[track]}, its terms the sum {total[track]}"
+        )
     return checked
+
+
+def _per_track(what: str, values: object, catalogue: Catalogue) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape != (catalogue.n_tracks,) or not np.isfinite(array).all():
+        raise ValueError(
+            f"the listener model's {what} must be {catalogue.n_tracks} finite numbers, "
+            f"got shape {array.shape} with {np.count_nonzero(~np.isfinite(array))} not finite"
+        )
+    return array
 
 
 def added_up(terms: Terms) -> NDArray[np.float64]:
@@ -276,7 +320,7 @@ def model_scores(catalogue: Catalogue, model: ListenerModel) -> Scores:
     inside = model.listener if isinstance(model, NoisyListener) else model
     if isinstance(inside, ThreeWay):  # eight kinds, not one a track
         return score_tracks(catalogue, inside.preference, inside.weights)
-    terms = terms_of(model, catalogue)
+    terms = terms_of(inside, catalogue)
     by_kind = read_only(np.stack([*terms.values(), added_up(terms)]))
     kinds = read_only(np.arange(catalogue.n_tracks, dtype=np.int32))
     return Scores(kinds, by_kind, read_only(by_kind[-1].copy()), tuple(terms))

@@ -23,8 +23,8 @@ class MusicRecLoggedEnv(OverLogged, SessionEnv):
 
     Every row is one judgement: a song that was judged twice is shown twice, also where the
     judgements contradict each other. Then no policy is right about both, and the oracle's return
-    cannot be reached. `groups` numbers the songs, so that cross-validation can keep the judgements
-    of a song on one side.
+    cannot be reached. `groups` numbers what cross-validation has to keep on one side: the
+    judgements of a song in whatever version (`music_env.songs.related_songs`).
 
     The next row does not depend on the action: this is a contextual bandit, like MusicRec-v0, and
     a discount of 0 is right for it.

@@ -101,7 +101,11 @@ class OverLogged(OverSessions):
 
     @property
     def groups(self) -> NDArray[np.int64]:
-        """(n_judgements,) int64, read-only: judgements of the same song have the same number."""
+        """(n_judgements,) int64, read-only: what has to stay on one side of a split.
+
+        Judgements of the same song, in whatever version, have the same number, see
+        `music_env.songs.related_songs`.
+        """
         return self._tables.judgements.groups
 
 

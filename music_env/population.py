@@ -96,6 +96,9 @@ class Population:
         split: one of `SPLITS`.
         part_of: the listeners of both splits, where these are a split of a population that was
             given or read; one that was drawn is drawn for its split.
+        catalogue: the checksum of the catalogue whose artists and genres they prefer, by their
+            places in its vocabularies: of another one the listeners would be others. None where it
+            is not known, which nobody can check.
 
     Raises:
         ValueError: somebody leaves all three terms open, so that there is nothing to like.
@@ -105,6 +108,7 @@ class Population:
     source: str
     split: str = "all"
     part_of: Population | None = field(default=None, repr=False)
+    catalogue: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for listener in np.flatnonzero(self.listeners.n_open == len(TERMS))[:1].tolist():
@@ -238,7 +242,9 @@ def draw_population(
         taken = candidates.take(split.takes(catalogue, candidates))
         parts.append(taken.take(slice(missing)))
         missing -= len(parts[-1])
-    return Population(joined(parts), "drawn from the catalogue", split.name)
+    return Population(
+        joined(parts), "drawn from the catalogue", split.name, catalogue=catalogue.checksum
+    )
 
 
 _BATCH = 4096
@@ -312,7 +318,8 @@ def given_population(
             parts.append(Listeners.of(catalogue, [preference]))
         except ValueError as error:
             raise ValueError(f"listener {i} of the population: {error}") from error
-    return in_split(catalogue, Population(joined(parts), "given one by one"), split or Split())
+    everybody = Population(joined(parts), "given one by one", catalogue=catalogue.checksum)
+    return in_split(catalogue, everybody, split or Split())
 
 
 def in_split(catalogue: Catalogue, population: Population, split: Split) -> Population:
@@ -346,7 +353,7 @@ def load_population(
     Raises:
         ValueError: see `draw_population`, `given_population` and
             `music_env.population_file.read_population`; or options with a population that is not
-            drawn from the catalogue.
+            drawn from the catalogue; or a `Population` of another catalogue.
         TypeError: the population is none of these.
     """
     if population is not None and options:
@@ -364,6 +371,12 @@ def load_population(
             kept[chosen, split] = drawn
         return kept[chosen, split]
     if isinstance(population, Population):
+        if population.catalogue not in (None, catalogue.checksum):
+            raise ValueError(
+                "the population's artists and genres are those of the catalogue of checksum "
+                f"{population.catalogue}, not of this one, {catalogue.checksum}; draw or read one "
+                "for this catalogue, or give preferences by name"
+            )
         return in_split(catalogue, population, split)
     if isinstance(population, str | PathLike):
         from music_env.population_file import read_population

@@ -64,7 +64,7 @@ def read_population(path: str, catalogue: Catalogue) -> Population:
             f"{', '.join(POPULATION_COLUMNS)}; remove the row"
         )
     listeners = Listeners(artist, genre, low, high, is_open)
-    return Population(listeners, f"from {path}")
+    return Population(listeners, f"from {path}", catalogue=catalogue.checksum)
 
 
 def _find(names: Sequence[str], source: str) -> Match:

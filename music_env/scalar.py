@@ -12,7 +12,7 @@ import numpy as np
 from music_env.order import draw_key
 from music_env.outcomes import OutcomeOf
 from music_env.rendering import RENDER_MODES, StepView, checked_render_mode, render
-from music_env.session_tables import OverSessions, SessionTables
+from music_env.session_tables import OverSessions, SessionTables, checked_options
 
 # Sessions whose orders are computed in one call: a call costs about as much for 16 as for one.
 _SESSIONS_AHEAD = 64
@@ -100,9 +100,9 @@ class SessionEnv(OverSessions, gym.Env[Any, Any]):
 
         Raises:
             ValueError: for options.
+            TypeError: for options that are no mapping.
         """
-        if options:
-            raise ValueError(f"{self._id} has no reset options, got {sorted(options)}")
+        checked_options(self._id, options)
         self._next_session(seed)
         self._begin(self._session_of(self._session))
         return self._observe(self._order[0]), self._reset_info()

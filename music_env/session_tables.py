@@ -190,6 +190,25 @@ def load_catalogue(catalogue: Catalogue | str | PathLike[str] | None) -> Catalog
     return _FILES[key]
 
 
+def checked_options(
+    env_id: str, options: Mapping[str, Any] | None, known: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return the options of a reset as a mapping of their own.
+
+    Raises:
+        TypeError: they are no mapping.
+        ValueError: there are others than the known ones.
+    """
+    if not isinstance(options, Mapping | None):
+        such = f"a mapping such as {{{known[0]!r}: ...}}" if known else "an empty mapping"
+        raise TypeError(f"the options of {env_id}'s reset must be None or {such}, got {options!r}")
+    others = sorted(map(repr, set(options or ()) - set(known)))
+    if others:
+        has = f"the reset options {', '.join(map(repr, known))}" if known else "no reset options"
+        raise ValueError(f"{env_id} has {has}, got {', '.join(others)}")
+    return dict(options or {})
+
+
 def checked_length(
     session_length: int, catalogue: Catalogue, tracks: NDArray[np.int64] | None
 ) -> int:

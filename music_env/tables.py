@@ -22,7 +22,13 @@ from music_env.listener import (
     score_tracks,
     wanted_terms,
 )
-from music_env.listener_models import ListenerModel, NoisyListener, ThreeWay, model_scores
+from music_env.listener_models import (
+    ListenerModel,
+    NoisyListener,
+    ThreeWay,
+    checked_wrong_button,
+    model_scores,
+)
 from music_env.order import session_hashes, uniform
 from music_env.outcomes import Outcomes
 from music_env.session_tables import (
@@ -146,7 +152,7 @@ def _build(
     if model is None:
         scores = shared_scores(loaded, preference, tuple(weights))
     elif isinstance(inside, ThreeWay):
-        scores = shared_scores(loaded, inside.preference, inside.weights)
+        scores = shared_scores(loaded, inside.preference, tuple(inside.weights))
     else:
         scores = shared_model_scores(loaded, model)
     return Tables(
@@ -154,7 +160,9 @@ def _build(
         preference=preference,
         encoded=encode(loaded, encoding, encoding_options),
         scores=scores,
-        outcomes=Outcomes(scores.names, scores.by_kind, getattr(model, "wrong_button", 0.0)),
+        outcomes=Outcomes(
+            scores.names, scores.by_kind, checked_wrong_button(getattr(model, "wrong_button", 0.0))
+        ),
         tracks=shown,
         session_length=checked_length(session_length, loaded, shown),
         arguments=arguments,

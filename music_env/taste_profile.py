@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from music_env.catalogue import Catalogue
 from music_env.labels import Labels
 from music_env.listener_models import Terms, added_up, check_finite
+from music_env.track_matching import check_listed
 
 if TYPE_CHECKING:
     from music_env.track_list import TrackList
@@ -58,7 +59,8 @@ class TasteProfile:
 
     Attributes:
         liked: a path or the entries themselves, see `read_track_list`.
-        disliked: likewise; None where nothing is known.
+        disliked: likewise; None where nothing is known, as is an empty list. One with entries of
+            which no track is found is an error here too: somebody meant them to count.
         columns: of the files: ``track_id``, ``title`` or ``artists`` -> column, where it has a name
             of its own, see `read_track_list`.
         prior_strength: above 0.
@@ -66,6 +68,7 @@ class TasteProfile:
 
     Raises:
         ValueError: a number is none or out of range, or ``columns`` is no mapping of texts.
+        TypeError: ``liked`` or ``disliked`` is neither a path nor a list.
     """
 
     liked: Tracks
@@ -75,6 +78,9 @@ class TasteProfile:
     bias: float = 0.0
 
     def __post_init__(self) -> None:
+        check_listed("liked", self.liked)
+        if self.disliked is not None:
+            check_listed("disliked", self.disliked)
         for name in ("prior_strength", "bias"):
             check_finite(name, getattr(self, name))
         if self.prior_strength <= 0:
@@ -97,8 +103,13 @@ class TasteProfile:
         """
         from music_env.track_list import read_track_list  # which needs pandas
 
-        lists = (self.liked,) if self.disliked is None else (self.liked, self.disliked)
-        return tuple(read_track_list(own, catalogue, columns=self.columns) for own in lists)
+        liked = read_track_list(self.liked, catalogue, columns=self.columns)
+        if self.disliked is None:
+            return (liked,)
+        disliked = read_track_list(
+            self.disliked, catalogue, columns=self.columns, may_be_empty=True
+        )
+        return (liked, disliked)
 
     def terms(self, catalogue: Catalogue) -> Terms:
         """Return the terms by name, (n_tracks,) float64 each; they add up to the score.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from music_env.formats import LAYOUTS, Columns, Layout, Match
 from music_env.labels import read_only
 from music_env.naming import nearest
 from music_env.reading import read_table
+from music_env.track_matching import Matching, Row, cells_of, check_listed, title_of
 
 _FIELDS = ("track_id", "title", "artists")
 _LAYOUT = Layout("track list", {}, separator=None)
@@ -25,11 +26,10 @@ _NAMES: dict[str, tuple[str, ...]] = {
     name: tuple(dict.fromkeys([name, *(layout.columns.get(name, name) for layout in LAYOUTS)]))
     for name in _FIELDS
 }
-_NAMES["artists"] += ("artist",)
+_NAMES["artists"] += ("artist", "Artist Name(s)")
+_NAMES["title"] += ("track", "Track Name")
+_NAMES["track_id"] += ("Track URI",)  # these are of Exportify, as it writes a list kept at Spotify
 _KNOWN = frozenset(name for names in _NAMES.values() for name in names)
-# What stands between title and artist in a line of text, and behind a title.
-_BETWEEN = re.compile(r"\t| [-–—|] | by ", re.IGNORECASE)  # noqa: RUF001 - dashes of all kinds
-_SUFFIX = re.compile(r"\s*([(\[].*[)\]]|[-–—] .*(remaster|version|edit|mix|live).*)\s*$", re.I)  # noqa: RUF001
 _SUGGESTED = 20  # unmatched rows for which the nearest titles are looked up: it takes time
 
 
@@ -76,29 +76,35 @@ def read_track_list(
     catalogue: Catalogue,
     *,
     columns: Mapping[str, str] | None = None,
+    may_be_empty: bool = False,
 ) -> TrackList:
     """Match a list of tracks with a catalogue.
 
-    An id has to be exact. Titles and artists match whatever their case and spaces; one of the
-    track's artists suffices. Where the title is not found, it is tried without what stands behind
-    it in brackets, or behind a dash where that says remaster, version, edit, mix or live. A title
-    without an artist matches if only one track has it.
+    An id has to be exact; a link to it, or its URI, is taken as well. Titles and artists match
+    however they are spelt (`music_env.titles.folded`); one of the track's artists suffices. Where
+    the title is not found, it is tried without what stands behind it in brackets, or behind a dash
+    where that says remaster, version, edit, mix or live. A title without an artist matches if only
+    one track has it.
 
     Args:
         tracks: a path, or the entries themselves: ids or lines (str), or indices (int). A CSV or
             Parquet file has a column of ids or of titles (``track_id``, ``title``, ``artist``, or
             as the layouts of `music_env.formats` call them); a text file a line for each track:
-            its id, or title and artist in either order, with a tab, a dash between spaces or
-            ``by`` between them, or the title alone. Empty lines and lines that begin with ``#``
-            are left out.
+            its id, or title and artist in either order, with a dash between spaces, ``by``, or a
+            tab, comma or semicolon between them, or the title alone, numbered or not. So is a table
+            without a header, or with one of other names: title and artist are then any two cells
+            that are those of a track. Empty lines and lines that begin with ``#`` are left out.
         catalogue: the tracks.
         columns: ``track_id``, ``title`` or ``artists`` -> column of a CSV or Parquet file.
+        may_be_empty: a list without entries is no error; one of which nothing is found is.
 
     Raises:
         CatalogueError: the file cannot be read, or nothing in it was found.
         ValueError: an index is out of range.
+        TypeError: it is neither a path nor a list.
     """
-    index = _Index(catalogue)
+    check_listed("tracks", tracks)
+    matching = Matching(catalogue)
     if isinstance(tracks, str | PathLike):
         source = os.fspath(tracks)
         rows = _file_rows(source, columns)
@@ -110,51 +116,46 @@ def read_track_list(
     for number, row in enumerate(rows, start=1):
         if row is None:
             continue
-        track, reason = index.find(row)
+        track, reason = matching.find(row)
         if track is None:
             text = row if isinstance(row, str) else ", ".join(filter(None, row))
             reason += "."
             if len(missed) < _SUGGESTED:
-                reason += nearest(_title(row), index.titles)
+                reason += nearest(title_of(row), matching.titles)
             missed.append(Unmatched(number, text, reason))
         else:
             found.append(track)
             places.append(number)
+    if found and missed and isinstance(tracks, str | PathLike):
+        missed[0] = _told_of_header(missed[0], rows)
     result = TrackList(
         read_only(np.array(found, dtype=np.int64)),
         read_only(np.array(places, dtype=np.int64)),
         tuple(missed),
         source,
     )
-    if not found:
-        lines = [row for row in rows if isinstance(row, str)]
+    if not found and (missed or not may_be_empty):
         raise CatalogueError(
             f"{result}\nexpected at least one track of the catalogue: a line or row with its id, "
-            "or its title and artist" + (_table_hint(lines) if lines else "")
+            "or its title and artist"
         )
     return result
 
 
-def _table_hint(lines: Sequence[str]) -> str:
-    """Return what to do if lines of text are rows of a table whose header says nothing to us."""
-    delimiter = next((mark for mark in ",;" if all(mark in line for line in lines)), None)
-    if delimiter is None:
-        return ""
-    cells = [cell.strip(" \"'") for cell in lines[0].split(delimiter)]
-    named = [f"'{name}': {cell!r}" for name, cell in zip(_FIELDS[1:], cells, strict=False)]
-    return (
-        f". Every line holds {delimiter!r}: if it is a table with a header, say which of its "
-        f"columns are titles and artists, such as columns={{{', '.join(named)}}}"
+def _told_of_header(miss: Unmatched, rows: Sequence[Row | None]) -> Unmatched:
+    """Say what to do if the first line of a text file, which others follow, is a table's header."""
+    first = next(number for number, row in enumerate(rows, start=1) if row is not None)
+    cells = cells_of(miss.text)
+    if miss.row != first or len(cells) < 2 or not isinstance(rows[first - 1], str):
+        return miss
+    reason = (
+        f"{miss.reason} If it is the header of a table, columns={{'title': ..., 'artists': ...}} "
+        f"says which of its columns these are: {', '.join(map(repr, cells))}."
     )
+    return replace(miss, reason=reason)
 
 
-_WRONG_ARTIST = "no track of this title is by this artist"
-
-# A row: a line of text, or (id, title, artist), "" where missing.
-_Row = str | tuple[str, str, str]
-
-
-def _entry(entry: str | int, place: int, catalogue: Catalogue) -> _Row:
+def _entry(entry: str | int, place: int, catalogue: Catalogue) -> Row:
     if isinstance(entry, int | np.integer) and not isinstance(entry, bool):
         if not 0 <= entry < catalogue.n_tracks:
             raise ValueError(
@@ -165,7 +166,7 @@ def _entry(entry: str | int, place: int, catalogue: Catalogue) -> _Row:
     return str(entry).strip()
 
 
-def _file_rows(path: str, columns: Mapping[str, str] | None) -> list[_Row | None]:
+def _file_rows(path: str, columns: Mapping[str, str] | None) -> list[Row | None]:
     """The rows of a file, None for those that are left out."""
     try:
         with Path(path).open("rb") as file:
@@ -189,7 +190,7 @@ def _file_rows(path: str, columns: Mapping[str, str] | None) -> list[_Row | None
 _KNOWN_FOLDED = frozenset(name.casefold() for name in _KNOWN)
 
 
-def _table_rows(path: str, mapping: Mapping[str, str]) -> list[_Row]:
+def _table_rows(path: str, mapping: Mapping[str, str]) -> list[Row]:
     def find(names: Sequence[str], source: str) -> Match:
         for key, given in mapping.items():
             if key not in _FIELDS or given not in names:
@@ -220,74 +221,3 @@ def _table_rows(path: str, mapping: Mapping[str, str]) -> list[_Row]:
     }
     empty = [""] * table.n_rows
     return list(zip(*(texts.get(name, empty) for name in _FIELDS), strict=True))
-
-
-class _Index:
-    """Where a track stands, by id and by title."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
-        self.by_id = {track_id: i for i, track_id in enumerate(catalogue.track_id.tolist())}
-        self.by_title: dict[str, list[int]] = {}
-        self.by_short: dict[str, list[int]] = {}
-        self.titles = dict.fromkeys(catalogue.title.tolist())
-        for i, title in enumerate(catalogue.title.tolist()):
-            self.by_title.setdefault(_folded(title), []).append(i)
-            self.by_short.setdefault(_folded(_SUFFIX.sub("", title)), []).append(i)
-
-    def find(self, row: _Row) -> tuple[int | None, str]:
-        """The track of a row, or None and why there is none."""
-        if isinstance(row, str):
-            return self._find_line(row)
-        track_id, title, artist = row
-        if track_id in self.by_id:
-            return self.by_id[track_id], ""
-        if not title:
-            return None, "no track has this id" if track_id else "there is nothing"
-        return self._find_title(title, artist)
-
-    def _find_line(self, line: str) -> tuple[int | None, str]:
-        if line in self.by_id:
-            return self.by_id[line], ""
-        reasons = []
-        for gap in _BETWEEN.finditer(line):
-            before, after = line[: gap.start()], line[gap.end() :]
-            for title, artist in ((before, after), (after, before)):
-                track, reason = self._find_title(title, artist)
-                if track is not None:
-                    return track, ""
-                reasons.append(reason)
-        track, reason = self._find_title(line, "")
-        return track, _WRONG_ARTIST if _WRONG_ARTIST in reasons else reason
-
-    def _find_title(self, title: str, artist: str) -> tuple[int | None, str]:
-        wanted = _folded(artist)
-        for candidates in (
-            self.by_title.get(_folded(title), ()),
-            self.by_short.get(_folded(_SUFFIX.sub("", title)), ()),
-        ):
-            if wanted:
-                candidates = [i for i in candidates if wanted in self._artists(i)]
-            if len(candidates) == 1 or (candidates and wanted):
-                return candidates[0], ""
-            if candidates:
-                names = ", ".join(
-                    repr(" & ".join(self.catalogue.artists.of(i))) for i in candidates[:5]
-                )
-                return None, f"{len(candidates)} tracks have this title, by {names}: add the artist"
-        if wanted and _folded(title) in self.by_title:
-            return None, _WRONG_ARTIST
-        return None, "no track has this title"
-
-    def _artists(self, track: int) -> set[str]:
-        names = [_folded(name) for name in self.catalogue.artists.of(track)]
-        return {*names, ", ".join(names), " & ".join(names), ";".join(names)}
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
-
-
-def _title(row: _Row) -> str:
-    """What is most likely the title of a row."""
-    return _BETWEEN.split(row)[0] if isinstance(row, str) else row[1] or row[0]

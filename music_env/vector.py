@@ -20,7 +20,7 @@ from music_env.order import draw_key
 from music_env.outcomes import BEST, LUCK, REWARD
 from music_env.rendering import RENDER_MODES, StepView, checked_render_mode, render
 from music_env.scalar import Action
-from music_env.session_tables import Drawn, OverSessions, SessionTables
+from music_env.session_tables import Drawn, OverSessions, SessionTables, checked_options
 
 Bools = NDArray[np.bool_]
 Info = dict[str, Any]
@@ -134,11 +134,11 @@ class SessionVectorEnv(OverSessions, VectorEnv[Any, Any, Any]):
 
         Raises:
             ValueError: for a wrong number of seeds, a wrong mask, or other options.
-            TypeError: for a mask that is not an array of bool.
+            TypeError: for options that are no mapping, or a mask that is not an array of bool.
         """
-        options = dict(options or {})
-        mask = self._reset_mask(options.pop("reset_mask", None))
-        chosen = self._checked_options(options)
+        options = checked_options(self._id, options, self._reset_options)
+        mask = self._reset_mask(options.get("reset_mask"))
+        chosen = self._chosen(options)
         if seed is None:
             seeds: Sequence[int | None] = [None] * self.num_envs
         elif isinstance(seed, int | np.integer):
@@ -229,10 +229,10 @@ class SessionVectorEnv(OverSessions, VectorEnv[Any, Any, Any]):
         """Return fresh observations of a track in each environment, or in each in the mask."""
         raise NotImplementedError
 
-    def _checked_options(self, options: dict[str, Any]) -> Any:
-        """Return what `_draw` needs of the options of a reset; ``ValueError`` for unknown ones."""
-        if options:
-            raise ValueError(f"{self._id} has no reset options, got {sorted(options)}")
+    _reset_options: tuple[str, ...] = ("reset_mask",)
+
+    def _chosen(self, options: Mapping[str, Any]) -> Any:
+        """Return what `_draw` needs of the options of a reset."""
         return None
 
     def _draw(self, mask: Bools, chosen: Any) -> Drawn:

@@ -12,7 +12,7 @@ from agents.any_evaluation import (
     FIGURES,
     GROUPS,
     PairPolicy,
-    drawn_listeners,
+    different_listeners,
     held_out_tables,
     judge_policy,
     pair_baselines,
@@ -23,6 +23,7 @@ from agents.runs import ENVIRONMENTS
 from agents.training import AnyListenerSettings, make_learner
 from agents.vec_env import GymVecEnv, make_native
 from music_env.any_tables import AnyTables
+from music_env.listeners import OPEN
 from study.learners import SEED_STEP
 from study.tasks import Task
 
@@ -31,6 +32,8 @@ BASELINES = ("random", "always-dislike", "genre-only")
 """Of `agents.any_evaluation.pair_baselines`; the oracle is right by definition."""
 
 HELD_OUT_LISTENERS = 500
+"""Different ones who name an artist, whom nobody in training did. Those who leave the artist open
+come on top."""
 
 
 def held_out_listeners(task: Task) -> dict[str, Any]:
@@ -40,10 +43,10 @@ def held_out_listeners(task: Task) -> dict[str, Any]:
     all that is random in training. A baseline is judged by the same listeners.
 
     Returns:
-        ``n_tracks``; for each of `GROUPS` the number of listeners, of those who like any track
-        (``ranked``: others have no ranking to judge), and the mean of each figure over them;
-        ``milliseconds`` of ranking all tracks for a listener; for a learner ``train_seconds``
-        (processor time), ``train_wall_seconds`` and ``updates``.
+        ``n_tracks``; ``naming_artist``, how many listeners do; for each of `GROUPS` the number of
+        listeners, of those who like any track (``ranked``: others have no ranking to judge), and
+        the mean of each figure over them; ``milliseconds`` of ranking all tracks for a listener;
+        for a learner ``train_seconds`` (processor time), ``train_wall_seconds`` and ``updates``.
     """
     settings = AnyListenerSettings(timesteps=task.budget)
     env = make_native(
@@ -69,7 +72,8 @@ def held_out_listeners(task: Task) -> dict[str, Any]:
     else:
         baselines = {found.name: found for found in pair_baselines(held_out, seed=task.seed)}
         policy = baselines[task.learner.replace("-", " ")]
-    listeners = drawn_listeners(held_out, HELD_OUT_LISTENERS, seed=task.seed)
+    listeners = different_listeners(held_out, HELD_OUT_LISTENERS, seed=task.seed)
+    measured["naming_artist"] = int((listeners.artist != OPEN).sum())
     judged = judge_policy(policy, held_out, listeners, seed=task.seed)
     measured["milliseconds"] = round(judged.milliseconds, 2)
     measured["groups"] = {

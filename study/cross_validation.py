@@ -24,7 +24,8 @@ def folds(
 
     Args:
         liked: (n,).
-        groups: (n,) rows of the same song have the same number.
+        groups: (n,) rows that tell too much of each other have the same number, see
+            `music_env.songs.related_songs`.
         seed: of the shuffling.
     """
     from sklearn.model_selection import StratifiedGroupKFold

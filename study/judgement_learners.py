@@ -18,13 +18,15 @@ from stable_baselines3.common.utils import LinearSchedule
 from agents.dueling_dqn import DuelingDQN
 from agents.number_features import NumbersExtractor, quantile_edges
 from agents.vec_env import GymVecEnv, make_native
+from music_env.judgements import Judgements
 
 Floats = NDArray[np.float64]
 
 CHOICE = (
     "Hyperparameters were chosen by ten-fold cross-validation with folds of another seed (1000, "
     "for scikit-learn's models 1001 as well), and by the AUC on a random half of the songs alone; "
-    "the labels of the other half, *untouched*, were trained on and never scored. The DQN's "
+    "the labels of the other half were trained on and never scored: *untouched* are they, but for "
+    "songs that are kept together with one of the first half. The DQN's "
     "network was compared in eight settings fitted by plain supervised regression on the same "
     "targets, gradient boosting in three; the other models were taken as they were first written "
     "down. The scripts of these comparisons were not kept, so the choice cannot be repeated from "
@@ -38,10 +40,23 @@ CHOICE = (
 UNTOUCHED_SEED = 12345
 
 
-def untouched(groups: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return (n,) which judgements no hyperparameter was chosen by: those of half of the songs."""
-    chosen_by = np.random.default_rng(UNTOUCHED_SEED).random(int(groups.max()) + 1) < 0.5
-    return ~chosen_by[groups]
+def untouched(judgements: Judgements) -> NDArray[np.bool_]:
+    """Return (n,) which judgements no hyperparameter was chosen by: of nearly half of the songs.
+
+    A group that is kept together now is untouched if nothing in it was chosen by. The half was
+    drawn once, of songs told apart by title and artists in lower case; it stays the one that was
+    drawn, however songs are told apart since.
+    """
+    catalogue, songs = judgements.catalogue, dict[tuple[str, ...], int]()
+    names = (
+        (title.strip().casefold(), *sorted(map(str.casefold, catalogue.artists.of(track))))
+        for track, title in enumerate(catalogue.title.tolist())
+    )
+    song = np.array([songs.setdefault(name, len(songs)) for name in names])
+    chosen_by = np.random.default_rng(UNTOUCHED_SEED).random(len(songs)) < 0.5
+    groups = judgements.groups
+    touched: NDArray[np.bool_] = np.bincount(groups, weights=chosen_by[song]) > 0
+    return ~touched[groups]
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def cross_validation(task: Task) -> dict[str, Any]:
     The score is Q(like) - Q(dislike), or a probability less one half; a song is liked above 0.
     """
     found: dict[str, list[float]] = {name: [] for name in MEASURES}
-    is_untouched = untouched(_tables(task.setting).groups)
+    is_untouched = untouched(_tables(task.setting).judgements)
     for fold in folds_of(task.setting, task.seed, task.budget):
         scores = LEARNERS[task.learner](fold)
         mean = scores.mean(axis=0)

@@ -24,7 +24,7 @@ from music_env.listeners import Listeners
 from music_env.population import Split, load_population
 from music_env.tables import load_catalogue, shared_scores
 from study.learners import SEED_STEP
-from study.online_rivals import MEET, ORACLE, POLICIES, Newcomer
+from study.online_rivals import MEET, ORACLE, POLICIES, Newcomer, Recommending
 from study.tasks import Task
 
 PRESSES = 50
@@ -37,8 +37,9 @@ NEWCOMERS = 40
 """Simulated newcomers a seed."""
 
 SLOW_NEWCOMERS = {"linucb": 10}
-"""Learner -> the first ones, where each costs some ten seconds: it inverts a matrix of hundreds of
-rows at each press, and bounds every track of the catalogue."""
+"""Learner -> the first ones, whom alone it serves on after the first recommendation, where each
+costs some ten seconds: it inverts a matrix of hundreds of rows at each press, and bounds every
+track of the catalogue."""
 
 ORDERS = 5
 """Times that the real listener is met a seed, each time another draw among equal tracks."""
@@ -61,6 +62,10 @@ def setting(case: str, judged: Path) -> dict[str, Any]:
 def serve(task: Task) -> dict[str, Any]:
     """Recommend to the newcomers of a seed; return the liked shares of each, and what it cost.
 
+    The share of the first recommendation, ``first_1``, is exact: the expectation over the tracks of
+    which any may come first, since they are equal to the recommender. One draw of them a newcomer
+    would say little. A learner that knows nothing yet has the liked share of all tracks there.
+
     For the learners that start from it, the policy for every listener is trained first, on
     listeners of the training split, with the task's seed; newcomers are of the test split, whose
     preferred artists nobody of the training split prefers. For the real listener it is trained on
@@ -74,25 +79,38 @@ def serve(task: Task) -> dict[str, Any]:
             task.setting.get("judged"), task.seed, AnyListenerSettings().timesteps
         )
         measured["agreement"] = round(agreement(recommender), 4)
-    shares: dict[str, list[float]] = {f"first_{count}": [] for count in FIRST}
+    shares: dict[str, list[float]] = {f"first_{count}": [] for count in (1, *FIRST)}
     milliseconds: list[float] = []
-    for newcomer in _newcomers(task):
-        slip_share = WRONG_BUTTON if task.case.endswith(NOISY) else 0.0
-        generator = np.random.default_rng([newcomer.seed, _SLIPS])
-        wrong = generator.random(task.budget) < slip_share
+    served = SLOW_NEWCOMERS.get(task.learner, NEWCOMERS)
+    for place, newcomer in enumerate(_newcomers(task)):
         recommending = MEET[task.learner](newcomer, recommender)
-        liked = []
-        for slip in wrong.tolist():
-            started = time.process_time()
-            track = recommending.next_track()
-            assert track is not None
-            found = bool(newcomer.liked[track])
-            recommending.feedback(track, found != slip)
-            milliseconds.append(1e3 * (time.process_time() - started))
-            liked.append(found)
-        for count in FIRST:
-            shares[f"first_{count}"].append(round(float(np.mean(liked[:count])), 4))
+        expected = newcomer.liked[recommending.best_tracks()].mean()
+        shares["first_1"].append(round(float(expected), 4))
+        if place < served:
+            liked = _recommended(task, newcomer, recommending, milliseconds)
+            for count in FIRST:
+                if count > 1:
+                    shares[f"first_{count}"].append(round(float(np.mean(liked[:count])), 4))
     return {**shares, "press_ms": round(float(np.median(milliseconds)), 2), **measured}
+
+
+def _recommended(
+    task: Task, newcomer: Newcomer, recommending: Recommending, milliseconds: list[float]
+) -> list[bool]:
+    """Recommend one by one; return what was liked, and note what each press cost."""
+    slip_share = WRONG_BUTTON if task.case.endswith(NOISY) else 0.0
+    generator = np.random.default_rng([newcomer.seed, _SLIPS])
+    wrong = generator.random(task.budget) < slip_share
+    liked = []
+    for slip in wrong.tolist():
+        started = time.process_time()
+        track = recommending.next_track()
+        assert track is not None
+        found = bool(newcomer.liked[track])
+        recommending.feedback(track, found != slip)
+        milliseconds.append(1e3 * (time.process_time() - started))
+        liked.append(found)
+    return liked
 
 
 def cases(judged: Path | None) -> dict[str, tuple[str, ...]]:
@@ -120,9 +138,9 @@ def _newcomers(task: Task) -> Iterator[Newcomer]:
         return
     catalogue = load_catalogue(None)
     listeners = load_population(catalogue, None, Split("test"), None).listeners
-    # Others for each seed, the same for each learner: slow ones meet the first of them.
+    # Others for each seed, the same for each learner.
     first = task.seed * NEWCOMERS
-    for index in range(first, first + SLOW_NEWCOMERS.get(task.learner, NEWCOMERS)):
+    for index in range(first, first + NEWCOMERS):
         preference = listeners.preference(index % len(listeners), catalogue)
         liked = shared_scores(catalogue, preference, (1.0, 1.0, 1.0)).total > 0
         stated = {"stated": preference, "unknown": ()} if task.case.endswith(STATED) else {}
@@ -133,8 +151,8 @@ def _newcomers(task: Task) -> Iterator[Newcomer]:
 def _songs(path: str, seed: int) -> tuple[Catalogue, NDArray[np.bool_]]:
     """Return the songs of recorded judgements, each once, and whether each was liked.
 
-    Of a song that was judged twice one judgement is drawn: the other would show its answer
-    beforehand, and a few contradict each other.
+    Of a song that was judged twice, or in two versions (`music_env.songs.related_songs`), one
+    judgement is drawn: the other would show its answer beforehand, and a few contradict each other.
     """
     columns = {"title": "song_title"}
     judgements = load_judgements(path, columns, "target")

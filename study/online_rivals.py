@@ -32,6 +32,9 @@ ORACLE = "oracle"
 class Recommending(Protocol):
     """Recommends tracks that it has not shown yet."""
 
+    def best_tracks(self) -> NDArray[np.int64]:
+        """Return the tracks of which the next is drawn, each with the same probability."""
+
     def next_track(self) -> int | None:
         """Return the next track."""
 
@@ -47,10 +50,14 @@ class _Shown:
         self._song_of = same_songs(catalogue)
         self._is_new = np.ones(catalogue.n_tracks, dtype=np.bool_)
 
-    def best(self, values: NDArray[np.float64]) -> int:
-        """Return a new track of the greatest value, any of equal ones; its song is then shown."""
+    def equally_good(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the new tracks of the greatest value."""
         values = np.where(self._is_new, values, -np.inf)
-        track = int(self._generator.choice(np.flatnonzero(values == values.max())))
+        return np.flatnonzero(values == values.max())
+
+    def best(self, values: NDArray[np.float64]) -> int:
+        """Return any new track of the greatest value; its song is then shown."""
+        track = int(self._generator.choice(self.equally_good(values)))
         self._is_new[self._song_of == self._song_of[track]] = False
         return track
 
@@ -60,6 +67,10 @@ class Frozen:
 
     def __init__(self, listener: OnlineListener) -> None:
         self._listener = listener
+
+    def best_tracks(self) -> NDArray[np.int64]:
+        """Return the tracks that the policy expects most of."""
+        return self._listener.best_tracks()
 
     def next_track(self) -> int | None:
         """Return the track that the policy expects most of."""
@@ -75,8 +86,12 @@ class Fixed:
     def __init__(self, values: NDArray[np.float64], catalogue: Catalogue, seed: int) -> None:
         self._values, self._shown = values, _Shown(catalogue, seed)
 
-    def next_track(self) -> int:
+    def best_tracks(self) -> NDArray[np.int64]:
         """Return the best of the new ones."""
+        return self._shown.equally_good(self._values)
+
+    def next_track(self) -> int:
+        """Return one of the best."""
         return self._shown.best(self._values)
 
     def feedback(self, track: int, liked: bool) -> None:
@@ -98,10 +113,17 @@ class Tabular:
         self._visits = np.zeros(self._table.shape, dtype=np.int64)
         self._shown = _Shown(catalogue, seed)
 
+    def best_tracks(self) -> NDArray[np.int64]:
+        """Return the new tracks of the best states."""
+        return self._shown.equally_good(self._track_values())
+
     def next_track(self) -> int:
         """Return a new track of the best state."""
+        return self._shown.best(self._track_values())
+
+    def _track_values(self) -> NDArray[np.float64]:
         values = self._table[:, Action.LIKE] - self._table[:, Action.DISLIKE]
-        return self._shown.best(values[self._states])
+        return np.asarray(values[self._states])
 
     def feedback(self, track: int, liked: bool) -> None:
         """Update the state's value."""
@@ -138,9 +160,16 @@ class UpperBounds:
         self._observations = encoded.rows.take(np.arange(catalogue.n_tracks))
         self._shown = _Shown(catalogue, seed)
 
+    def best_tracks(self) -> NDArray[np.int64]:
+        """Return the new tracks of the highest bound."""
+        return self._shown.equally_good(self._bounds())
+
     def next_track(self) -> int:
         """Return the new track of the highest bound."""
-        return self._shown.best(self._learner.upper_bounds(self._observations, Action.LIKE))
+        return self._shown.best(self._bounds())
+
+    def _bounds(self) -> NDArray[np.float64]:
+        return self._learner.upper_bounds(self._observations, Action.LIKE)
 
     def feedback(self, track: int, liked: bool) -> None:
         """Update the regression."""

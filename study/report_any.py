@@ -19,10 +19,13 @@ from study.wording import number, percent, share
 METHOD = (
     "One network for every listener, trained on listeners of four fifths of the artists, judged on "
     "listeners who prefer one of the others (or leave the artist open, and were not trained on "
-    "either), each on every track of the catalogue. Seeds differ in the listeners, in which "
-    "artists are held out, and in training. Means over runs of the mean over a run's listeners "
-    "[95 % interval over the runs]. Precision and nDCG are of the listeners who like any track, as "
-    "many as the table says: others have no ranking to judge."
+    "either), each on every track of the catalogue. No two of a run's listeners have the same "
+    "preference. Seeds differ in the listeners, in which artists are held out, and in training. "
+    "The learner's settings were tuned on the artists that seed 0 holds out "
+    "(`AnyListenerSettings`), so they are unseen by training alone there, and by the choice of "
+    "settings in the other seeds. Means over runs of the mean over a run's listeners [95 % "
+    "interval over the runs]. Precision and nDCG are of the listeners who like any track, as many "
+    "as the table says: others have no ranking to judge."
 )
 
 NOTES = {
@@ -68,6 +71,9 @@ def any_listener_section(rows: Sequence[Row], how: Statistics) -> list[str]:
         lines += [f"The {catalogue} catalogue, {n_tracks:,} tracks:", ""]
         if catalogue in NOTES:
             lines += [NOTES[catalogue], ""]
+        named = [row["naming_artist"] for row in own if "naming_artist" in row]
+        if named:
+            lines += [f"Of the listeners of a run {_least_to_most(named)} prefer an artist.", ""]
         lines += [*markdown_table(_HEADINGS, table), ""]
         mine = [row for row in own if row["learner"] == LEARNER]
         if mine:

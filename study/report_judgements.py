@@ -16,12 +16,14 @@ from study.wording import percent
 
 METHOD = (
     "`MusicRecLogged-v0`, 2,017 judgements of songs by one person: ten-fold cross-validation, "
-    "repeated with other folds for each seed, the same folds for every learner, and never a song "
-    "on both sides. The dueling DQN steps the environment over the training fold (an ensemble of "
-    "learners that differ by the seed; *one network* is the mean of its members); its score is "
-    "Q(like) - Q(dislike). scikit-learn's models are fitted to the training fold. All see the "
-    "audio features and the artist. Intervals are Nadeau and Bengio's corrected t intervals of "
-    "the mean over folds, which allow for folds that share their training data."
+    "repeated with other folds for each seed, the same folds for every learner. Judgements of one "
+    "song in whatever version are never on both sides: those that share an artist and the title up "
+    "to brackets, a dash or *feat.* (whatever case and punctuation), or every audio feature "
+    "(`music_env.songs.related_songs`). The dueling DQN steps the environment over the training "
+    "fold (an ensemble of learners that differ by the seed; *one network* is the mean of its "
+    "members); its score is Q(like) - Q(dislike). scikit-learn's models are fitted to the training "
+    "fold. All see the audio features and the artist. Intervals are Nadeau and Bengio's corrected "
+    "t intervals of the mean over folds, which allow for folds that share their training data."
 )
 
 _HEADINGS = (

@@ -19,6 +19,7 @@ import train
 from agents.any_evaluation import (
     GROUPS,
     PairPolicy,
+    different_listeners,
     drawn_listeners,
     held_out_tables,
     judge_policy,
@@ -307,6 +308,20 @@ def test_held_out_listeners_are_drawn_by_seed_and_never_twice(embedded: Catalogu
     assert len(drawn_listeners(tables, 10**6, seed=0)) == len(tables.population)
 
 
+def test_different_listeners_are_so_many_who_name_an_artist(embedded: Catalogue) -> None:
+    tables = held_out_tables(MusicRecAnyListenerEnv(catalogue=embedded, split="train").tables)
+    found, again = (different_listeners(tables, 300, seed=3) for _ in range(2))
+    assert _rows(found) == _rows(again)
+    assert len(set(_rows(found))) == len(found) > (found.artist != OPEN).sum() == 300
+    # Those that the population repeats are drawn before: of each preference the first.
+    everybody = _rows(drawn_listeners(tables, len(tables.population), seed=3))
+    assert _rows(found) == list(dict.fromkeys(everybody))[: len(found)]
+    with pytest.raises(
+        ValueError, match=r"1000000 different listeners.*the population has \d+: ask"
+    ):
+        different_listeners(tables, 10**6, seed=3)
+
+
 def test_without_a_training_split_nobody_is_held_out(six: Catalogue, run: Path) -> None:
     tables = six_tables(six, [SIX_LISTENER, {"artist": "B"}])
     with pytest.raises(ValueError, match="held out from an environment of split 'all'"):
@@ -378,9 +393,11 @@ def test_a_task_of_the_study_and_its_section(monkeypatch: pytest.MonkeyPatch) ->
     lines = "\n".join(any_listener_section(rows, Statistics(50)))
     assert "The embedded catalogue, 5,849 tracks:" in lines
     ranked = rows[0]["groups"]["all"]["ranked"]
-    assert 0 < ranked <= 12
+    n_listeners = rows[0]["groups"]["all"]["listeners"]
+    assert 0 < ranked <= n_listeners > 12
     assert (
-        f"| genre-only | all | 1 | 12 | {ranked} |" in lines
+        f"| genre-only | all | 1 | {n_listeners} | {ranked} |" in lines
+        and "Of the listeners of a run 12 prefer an artist." in lines
         and "A new listener costs no training" in lines
     )
     better = [{**rows[0], "groups": {**rows[0]["groups"]}}]

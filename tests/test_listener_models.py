@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,14 +141,31 @@ def test_a_taste_profile_of_nothing_is_an_error(six: Catalogue) -> None:
     assert not TasteProfile(["t4"]).terms(six)["genre"].any()
 
 
+def test_nobody_disliked_is_as_nothing_known(six: Catalogue, tmp_path: Path) -> None:
+    expected = TasteProfile(["t0"]).scores(six)
+    empty = tmp_path / "disliked.txt"
+    empty.write_text("# none yet\n")
+    for disliked in ([], np.array([], dtype=np.int64), empty):
+        profile = TasteProfile(["t0"], disliked=disliked)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(profile.scores(six), expected)
+    with pytest.raises(CatalogueError, match="0 of 1 rows matched"):
+        TasteProfile(["t0"], disliked=["Zera"]).scores(six)
+    for wrong in (None, 5, b"x", {"t0": 1}):
+        with pytest.raises(TypeError, match="liked must be a path, or a list of tracks"):
+            TasteProfile(wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"disliked must be a path, or a list of tracks.*got 5"):
+        TasteProfile(["t0"], disliked=5)  # type: ignore[arg-type]
+
+
 def test_a_taste_profile_of_a_table_with_names_of_its_own(six: Catalogue, tmp_path: Path) -> None:
     path = tmp_path / "liked.csv"
     path.write_text('Song;"Performer"\nZero;A\nFour;C\n')
-    with pytest.raises(CatalogueError) as error:
-        TasteProfile(path).scores(six)
-    hint = "such as columns={'title': 'Song', 'artists': 'Performer'}"
-    assert "Every line holds ';': if it is a table with a header, say which of" in str(error.value)
-    assert str(error.value).endswith(hint)
+    (found,) = TasteProfile(path).matched(six)
+    assert found.tracks.tolist() == [0, 4]
+    assert found.unmatched[0].reason.endswith(
+        "If it is the header of a table, columns={'title': ..., 'artists': ...} says which of its "
+        "columns these are: 'Song', 'Performer'."
+    )
     columns = {"title": "Song", "artists": "Performer"}
     profile = TasteProfile(path, disliked=["t1"], columns=columns)
     expected = TasteProfile(["t0", "t4"], disliked=["t1"]).scores(six)
@@ -210,6 +228,54 @@ def test_a_csv_file_of_tracks(six: Catalogue, tmp_path: Path) -> None:
     path.write_text("name;who\nZero;A\n")
     mapped = read_track_list(path, six, columns={"title": "name", "artists": "who"})
     assert mapped.tracks.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Zero,A\nOne,B\n",  # no header, and no line is lost
+        '"Zero","A"\n"One","B"\n',
+        '"A";"x;y";"Zero"\nB;;One\n',  # artist, album, title
+        "A\tAlbum\tZero\t2020-01-01 10:00\nB\tAlbum\tOne\t\n",
+        "Zero, A & Z\nOne by B, Y\n",
+        "1. A - Zero\n2) One\n",
+        "https://open.spotify.com/track/t0?si=1a2b\nspotify:track:t1\n",
+        "t0,2020\nhttps://open.spotify.com/intl-de/track/t1,2021\n",
+        "Track URI,Track Name,Artist URI(s),Artist Name(s)\nspotify:track:x,Zero,y,A\nz,one,,B\n",
+        "track_id\nspotify:track:t0\nhttps://open.spotify.com/track/t1\n",
+        "Zero - A feat. B\nOne (Live) - X ft. B\n",
+    ],
+)
+def test_tracks_as_people_list_them(six: Catalogue, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "liked.csv"
+    path.write_text(text)
+    found = read_track_list(path, six)
+    assert (found.tracks.tolist(), found.unmatched) == ([0, 1], ())
+
+
+def test_spelling_and_commas_do_not_count() -> None:
+    frame = six_frame()
+    frame.loc[0, "title"], frame.loc[0, "artists"] = "10,000 Hour\u2019s", "Beyonc\u00e9"
+    frame.loc[1, "title"], frame.loc[1, "artists"] = "Yonkers", "Tyler, The Creator"
+    catalogue = Catalogue.from_frame(frame)
+    lines = [
+        "10,000 hour's, Beyonce\u0301",
+        '"10,000 Hour`s","BEYONC\u00c9"',
+        "Tyler, The Creator, Yonkers",
+        "Yonkers,Tyler, The Creator",
+        '"Yonkers"',
+    ]
+    assert read_track_list(lines, catalogue).tracks.tolist() == [0, 0, 1, 1, 1]
+
+
+def test_a_first_line_that_is_a_track_is_no_header(six: Catalogue, tmp_path: Path) -> None:
+    path = tmp_path / "liked.csv"
+    path.write_text("# mine\nZero,A\nWho,Knows\n")
+    (miss,) = read_track_list(path, six).unmatched
+    assert miss.row == 3 and "header" not in miss.reason
+    path.write_text("Who,Knows\nWhat,Else\n")
+    with pytest.raises(CatalogueError, match=r"title and artist$"):
+        read_track_list(path, six)
 
 
 def test_an_ambiguous_title_wants_the_artist() -> None:
@@ -349,8 +415,88 @@ def test_other_errors(six: Catalogue, tmp_path: Path) -> None:
         def scores(self, catalogue: Catalogue) -> NDArray[np.float64]:
             return np.array([1.0, np.nan])
 
-    with pytest.raises(ValueError, match=r"'listener' must be 6 finite numbers.*1 not finite"):
+    with pytest.raises(ValueError, match=r"scores must be 6 finite numbers.*1 not finite"):
         MusicRecEnv(catalogue=six, session_length=6, listener=Odd())
+
+
+class Own:
+    """A model of somebody else's, with terms and noise as given."""
+
+    def __init__(self, terms: Any, wrong_button: Any = 0.0) -> None:
+        self._terms, self.wrong_button = terms, wrong_button
+
+    def scores(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        return catalogue.danceability - 0.5
+
+    def terms(self, catalogue: Catalogue) -> Any:
+        return self._terms
+
+
+@pytest.mark.parametrize(
+    ("terms", "wrong_button", "message"),
+    [
+        ({}, 0, r"must be arrays by name, at least one, got \{\}"),
+        ([1.0], 0, r"must be arrays by name, at least one, got \[1.0\]"),
+        ({"one": [1.0]}, 0, "term 'one' must be 6 finite numbers"),
+        ({"one": [1e308] * 6, "two": [1e308] * 6}, 0, "must add up to its scores"),
+        ({"one": [0.1] * 6, "two": [0.2] * 6}, 0, r"\(one, two\) must add up to its scores; for"),
+        (None, 2, "wrong_button must be a probability below 1, got 2"),
+        (None, "x", "wrong_button must be a number, got 'x'"),
+        (None, float("nan"), "wrong_button must be a finite number"),
+    ],
+)
+@pytest.mark.parametrize("make", [MusicRecEnv, partial(MusicRecVectorEnv, 2)])
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_model_of_somebody_elses_is_checked(
+    six: Catalogue, make: Any, terms: Any, wrong_button: Any, message: str
+) -> None:
+    danceability = six.danceability - 0.5
+    model = Own({"all": danceability} if terms is None else terms, wrong_button)
+    with pytest.raises(ValueError, match=message):
+        make(catalogue=six, session_length=6, listener=model)
+
+
+def test_terms_may_be_added_up_in_float32(six: Catalogue) -> None:
+    danceability = six.danceability - 0.5
+    halves = (0.5 * danceability).astype(np.float32)
+    env = MusicRecEnv(
+        catalogue=six, session_length=6, listener=Own({"one": halves, "two": halves}, 0.25)
+    )
+    np.testing.assert_allclose(env.scores, danceability, atol=1e-7)
+    assert env.tables.outcomes.wrong_button == 0.25
+
+
+def test_weights_are_kept_as_a_tuple_of_finite_sum(six: Catalogue) -> None:
+    model = ThreeWay(Preference("A"), [1, 2, 1])
+    assert model.weights == (1.0, 2.0, 1.0) and hash(model) == hash(
+        ThreeWay(Preference("A"), (1.0, 2.0, 1.0))
+    )
+    env = MusicRecEnv(catalogue=six, session_length=6, listener=model)
+    np.testing.assert_array_equal(env.scores, model.scores(six))
+    with pytest.raises(ValueError, match="three finite numbers >= 0"):
+        ThreeWay(Preference("A"), (1, 2))
+    huge = (1e308,) * 3
+    with pytest.raises(ValueError, match=r"sum of the weights must be finite, got \(1e\+308,"):
+        ThreeWay(Preference("A"), huge)
+    with pytest.raises(ValueError, match="sum of the weights must be finite"):
+        MusicRecEnv(catalogue=six, session_length=6, weights=huge)
+    with pytest.raises(ValueError, match="sum of all weights and the bias must be finite"):
+        WeightedPreference(artists={"A": 1e308, "B": -1e308}, bias=1)
+
+
+def test_paths_inside_a_noisy_listener_are_relative_to_its_file(
+    six: Catalogue, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "liked.txt").write_text("t0\n")
+    (folder / "taste.json").write_text('{"model": "taste", "liked": "liked.txt"}')
+    noisy = {"model": "noisy", "wrong_button": 0.1, "listener": "taste.json"}
+    (folder / "noisy.json").write_text(json.dumps(noisy))
+    expected = TasteProfile(["t0"]).scores(six)
+    np.testing.assert_array_equal(load_listener(folder / "noisy.json").scores(six), expected)
+    model = load_listener({**noisy, "listener": str(folder / "taste.json")})
+    np.testing.assert_array_equal(model.scores(six), expected)
 
 
 # --- In the environments --------------------------------------------------------------------------

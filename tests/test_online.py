@@ -323,6 +323,18 @@ def test_next_track_shows_none_twice_and_keeps_to_candidates(small: OnlineRecomm
         newcomer.feedback(-1, True)
 
 
+def test_the_next_track_is_any_of_the_best_ones(large: OnlineRecommender) -> None:
+    newcomer = large.newcomer({"danceability": (0.4, 0.8)})
+    best = newcomer.best_tracks()
+    likely = newcomer.like_probabilities(np.arange(large.catalogue.n_tracks))
+    assert best.tolist() == np.flatnonzero(likely >= likely.max() - 1e-9).tolist()
+    assert len(best) > 1 and newcomer.shown == ()
+    shown = {large.newcomer({"danceability": (0.4, 0.8)}, seed=s).next_track() for s in range(8)}
+    assert shown <= set(best.tolist()) and len(shown) > 1
+    track = newcomer.next_track()
+    assert newcomer.best_tracks(np.array([track])).size == 0
+
+
 def test_undo_and_restore_are_exact(large: OnlineRecommender) -> None:
     tracks = np.arange(large.catalogue.n_tracks)
     newcomer = large.newcomer({"genre": "rock"}, seed=3)

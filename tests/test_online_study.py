@@ -35,9 +35,7 @@ def test_newcomers_are_of_the_test_split_and_the_same_for_all(embedded: Catalogu
     people = draw_population(embedded, split=Split("test")).listeners
     first = list(online._newcomers(task("random", seed=1)))
     assert len(first) == online.NEWCOMERS
-    slow = list(online._newcomers(task("linucb", seed=1)))
-    assert len(slow) == online.SLOW_NEWCOMERS["linucb"]
-    for ours, theirs in zip(first, slow, strict=False):
+    for ours, theirs in zip(first, online._newcomers(task("linucb", seed=1)), strict=True):
         assert ours.seed == theirs.seed
         assert (ours.liked == theirs.liked).all()
     assert {one.seed for one in first}.isdisjoint(
@@ -60,6 +58,23 @@ def test_the_oracle_gets_all_there_is(embedded: Catalogue, monkeypatch: pytest.M
         ]
         assert found[f"first_{count}"] == wanted
     assert "agreement" not in found
+
+
+def test_the_first_recommendation_is_exact_over_equal_tracks(
+    embedded: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online, "NEWCOMERS", 4)
+    monkeypatch.setattr(online, "SLOW_NEWCOMERS", {"linucb": 1})
+    people = [one.liked for one in online._newcomers(task("random"))]
+    shares = [round(float(liked.mean()), 4) for liked in people]
+    assert 0 < min(shares) < max(shares) < 1
+    for name in ("random", "q-learning", "linucb"):  # they know nothing yet
+        assert serve(task(name, presses=1))["first_1"] == shares
+    slow = serve(task("linucb", presses=2))
+    assert (len(slow["first_1"]), len(slow["first_5"])) == (4, 1)
+    popular = embedded.features["popularity"]
+    wanted = [round(float(liked[popular == popular.max()].mean()), 4) for liked in people]
+    assert serve(task("popularity", presses=1))["first_1"] == wanted
 
 
 def test_a_wrong_press_is_heard_but_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +166,7 @@ def test_the_report_says_whom_ours_is_better_than() -> None:
     text = "\n".join(report_online.online_section(rows, HOW))
     assert "| policy-online | 20 | 65.0 % [" in text
     assert "| linucb | 10 | 90.0 % [" in text
+    assert "exactly like" not in text
     assert "Of the first 20, policy-online is better than q-learning (+40.0 [" in text
     assert "not told apart from random (+0.0 [" in text
     assert "worse than linucb (-35.0 [" in text
@@ -161,6 +177,25 @@ def test_the_report_says_whom_ours_is_better_than() -> None:
     assert "Of the first 20, policy-online is of too few seeds for an interval: random (+40.0)" in (
         text
     )
+
+
+def test_the_report_says_who_is_exactly_like_ours_and_whom_the_slow_one_served() -> None:
+    rows = rows_of({OURS: [0.5, 0.6], online_rivals.FROZEN: [0.5, 0.6], "linucb": [0.2, 0.1]})
+    for row in rows:
+        if row["learner"] == "linucb":
+            row["first_1"] = [0.25, 0.35]
+            row.update({f"first_{count}": [0.1] for count in (5, 20, 50)})
+        if row["learner"] == online_rivals.FROZEN:
+            row["agreement"] = 0.99
+            row["first_20"] = [0.5, 0.55 if row["seed"] == 0 else 0.6]
+    text = "\n".join(report_online.online_section(rows, HOW))
+    assert (
+        "With the first one, policy-online is better than linucb (+25.0 [+25.0, +25.0]); "
+        "for each person exactly like policy-frozen (percentage points)."
+    ) in text
+    assert "Of the first 20, policy-online is better than linucb" in text
+    assert "not told apart from policy-frozen (+0.5 [" in text
+    assert "| linucb | 10, then 5 | 30.0 % [" in text
 
 
 def test_agreement_is_given_for_each_case() -> None:

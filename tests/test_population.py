@@ -19,6 +19,7 @@ from music_env.population import (
     Split,
     draw_population,
     given_population,
+    load_population,
 )
 from music_env.population_file import read_population
 
@@ -316,6 +317,26 @@ def test_a_session_of_the_whole_catalogue_shows_each_track_once(six: Catalogue) 
         np.testing.assert_array_equal(np.sort(tracks, axis=1), np.tile(np.arange(6), (50, 1)))
         some = _draw(six, preference, 50, length=3, tracks=np.array([5, 1, 3]))
         np.testing.assert_array_equal(np.sort(some, axis=1), np.tile([1, 3, 5], (50, 1)))
+
+
+def test_a_population_of_another_catalogue_is_refused(
+    six: Catalogue, embedded: Catalogue, drawn: Population, tmp_path: Path
+) -> None:
+    path = tmp_path / "listeners.csv"
+    path.write_text("artist,genre,danceability_low,danceability_high\nA,rock,0.4,0.6\n")
+    for population in (
+        given_population(six, [{"artist": "A"}]),
+        read_population(path, six),
+    ):
+        assert load_population(six, population, Split(), None) is population
+        message = f"checksum {six.checksum}, not of this one, {embedded.checksum}"
+        with pytest.raises(ValueError, match=message):
+            load_population(embedded, population, Split(), None)
+    test = draw_population(embedded, split=Split("test"))
+    with pytest.raises(ValueError, match="draw or read one for this catalogue"):
+        MusicRecAnyListenerEnv(catalogue=six, population=test, session_length=6)
+    part = load_population(embedded, drawn, Split("test"), None)
+    assert part.catalogue == embedded.checksum
 
 
 def test_on_tidytuesday() -> None:

@@ -196,8 +196,10 @@ def test_errors() -> None:
         env.reset(options={"reset_mask": np.array([False, False])})
     with pytest.raises(ValueError, match="num_envs = 2 seeds, got 3"):
         env.reset(seed=[1, 2, 3])
-    with pytest.raises(ValueError, match="no reset options"):
+    with pytest.raises(ValueError, match="has the reset options 'reset_mask', got 'listener'"):
         env.reset(options={"listener": 1})
+    with pytest.raises(TypeError, match=r"a mapping such as \{'reset_mask': ...\}, got \[1\]"):
+        env.reset(options=[1])
     with pytest.raises(ValueError, match="num_envs must be at least 1"):
         MusicRecVectorEnv(0)
     with pytest.raises(ValueError, match="is not a valid AutoresetMode"):
