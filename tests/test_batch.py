@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("pyarrow", reason="a folder of listeners is Parquet: needs pyarrow")
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from batch_runs import listener_rows, parts, results, trained_run, write_rows
 
@@ -22,6 +23,7 @@ from cluster.batch import Batch, locally, recommend
 from cluster.block_work import BlockWork, Done
 from cluster.blocks import Counts
 from cluster.errors import BatchError
+from cluster.listener_rows import COLUMNS
 from cluster.ranking import Ranker, agreement
 from music_env.listeners import Listeners
 
@@ -141,6 +143,20 @@ def test_a_lost_block_is_no_success(run: Run, job: Batch, tmp_path: Path) -> Non
     lost = replace(job, out=tmp_path / "out")
     with pytest.raises(BatchError, match=r"1 of 4 blocks have no file in .*, the first of them b"):
         recommend(run, lost, lambda work, numbers: locally(work, numbers[:-1]), bar=False)
+
+
+def test_an_id_that_is_not_utf8_does_not_stop_the_job(run: Run, tmp_path: Path) -> None:
+    raw = pa.array([b"good", b"Beyonc\xe9"])
+    table = {name: pa.nulls(2) for name in COLUMNS}
+    table["listener_id"] = pa.Array.from_buffers(pa.string(), len(raw), raw.buffers())
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table(table), tmp_path / "in" / "a.parquet")
+    outcome = recommend(run, Batch(listeners=tmp_path / "in", out=tmp_path / "out"), bar=False)
+    assert outcome.total == Counts(1, 1, outcome.total.valued)
+    assert set(results(tmp_path / "out")["listener_id"]) == {"good"}
+    (bad,) = pq.read_table(tmp_path / "out" / "bad_rows").to_pylist()
+    assert (bad["row"], bad["listener_id"]) == (2, r"Beyonc\xe9")
+    assert bad["reason"] == r"listener_id: b'Beyonc\xe9' is no UTF-8 text"
 
 
 # --- Refused --------------------------------------------------------------------------------------
