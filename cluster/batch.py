@@ -28,7 +28,7 @@ from agents.runs import ANY_LISTENER, MODEL, Run, RunError
 from cluster.block_work import BlockRanker, BlockWork, Done
 from cluster.blocks import Counts, Input, Output
 from cluster.candidates import MARGIN
-from cluster.connection import connected
+from cluster.connection import RETRIES, connected
 from cluster.errors import BatchError
 from cluster.repeated_ids import repeated_ids
 
@@ -100,6 +100,8 @@ class Outcome:
         """Rows of the blocks of this call."""
         return sum((done.counts for done in self.done), Counts())
 
+
+_MEND = "Mend that and start again: what is done is not done again"
 
 Doing = Callable[[BlockWork, Sequence[int]], Iterator[Done]]
 """An engine: does the blocks of these numbers, and yields each when it is done."""
@@ -223,32 +225,60 @@ def _on_workers(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
         compute=ActorPoolStrategy(min_size=1, max_size=len(numbers), initial_size=n_workers),
         num_cpus=1,
     )
-    for row in done.iter_rows():
-        if row["failed"]:
-            raise BatchError(
-                f"a block could not be done: {row['failed']}. Mend that and start again: what is "
-                "done is not done again"
-            )
-        values = json.loads(row["done"])
-        yield Done(**{**values, "counts": Counts(**values["counts"])})
+    try:
+        for row in done.iter_rows():
+            if row["failed"]:
+                raise BatchError(f"a block could not be done: {row['failed']}. {_MEND}")
+            values = json.loads(row["done"])
+            yield Done(**{**values, "counts": Counts(**values["counts"])})
+    except ray.exceptions.RayError as error:
+        # Not of a block, whose errors are rows: Ray's own, or a node that lacks the project.
+        raise BatchError(
+            f"the cluster could not go on ({type(error).__name__}): {_last_line(error)}. {_MEND}"
+        ) from error
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["it does not say why"])[-1].strip().rstrip(".")
 
 
 class _RayBlockRanker:
-    """A `BlockRanker` as Ray Data calls it."""
+    """A `BlockRanker` as Ray Data calls it.
+
+    Ray Data starts a worker that died again, and gives it its block again, without end. Hence what
+    was begun is counted, in `Output`: what other process could tell? The ranker is made with the
+    first block, as that may be what ends the process.
+    """
 
     def __init__(self, work: Any) -> None:
-        import ray
-
-        self.ranker = BlockRanker(ray.get(work) if isinstance(work, ray.ObjectRef) else work)
+        self.work = work
+        self.ranker: BlockRanker | None = None
 
     def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, list[str]]:
         (number,) = batch["number"]
         try:
-            done = self.ranker.do(int(number))
+            done = self._do(int(number))
         except Exception as error:  # as text: what Ray raises for it does not say what it was
             reason = str(error) if isinstance(error, BatchError) else repr(error)
             return {"done": [""], "failed": [reason]}
         return {"done": [json.dumps(asdict(done))], "failed": [""]}
+
+    def _do(self, number: int) -> Done:
+        import ray
+
+        if isinstance(self.work, ray.ObjectRef):
+            self.work = ray.get(self.work)
+        block, output = self.work.listeners.blocks[number], self.work.output
+        if output.note_attempt(block) > 1 + RETRIES:
+            raise BatchError(
+                f"the process that did rows {block.first_row + 1} to "
+                f"{block.first_row + block.n_rows} of {block.file} died, each of {1 + RETRIES} "
+                "times; it may want more memory than there is, and Ray's logs on the nodes say more"
+            )
+        self.ranker = self.ranker or BlockRanker(self.work)
+        done = self.ranker.do(number)
+        output.forget_attempts(block)
+        return done
 
 
 def _job(run: Run, batch: Batch, listeners: Input) -> dict[str, Any]:

@@ -232,6 +232,16 @@ class Output:
         noted = {**(best.schema.metadata or {}), _COUNTS: json.dumps(asdict(counts)).encode()}
         _put(best.replace_schema_metadata(noted), self._part(RECOMMENDATIONS, block))
 
+    def note_attempt(self, block: Block) -> int:
+        """Note that a block is begun with; return how often it was since `begin`."""
+        with self._attempts(block).open("ab") as notes:
+            notes.write(b".")
+        return self._attempts(block).stat().st_size
+
+    def forget_attempts(self, block: Block) -> None:
+        """Forget how often a block was begun with."""
+        self._attempts(block).unlink(missing_ok=True)
+
     def counts(self, block: Block) -> Counts:
         """Return what became of a block that is done."""
         with opened(self._part(RECOMMENDATIONS, block)) as file:
@@ -239,6 +249,10 @@ class Output:
 
     def _part(self, folder: str, block: Block) -> Path:
         return self.folder / folder / f"part-{block.number:06d}.parquet"
+
+    def _attempts(self, block: Block) -> Path:
+        part = self._part(RECOMMENDATIONS, block)
+        return part.with_name(f".{part.name}.attempts.part")
 
 
 def _put(table: pa.Table, path: Path) -> None:

@@ -11,6 +11,9 @@ THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THR
 """Environment of the workers: small networks lose to thread hand-over, and one thread gives the
 same sums everywhere."""
 
+RETRIES = 3
+"""How often work is tried again whose process or machine died. What raises an error is not."""
+
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
     # Ray 2 warns on every start that Ray 3 will leave the variable of hidden GPUs alone.
