@@ -80,7 +80,7 @@ def recommend(arguments: Recommend) -> int:
             on_ray(arguments.address) if arguments.engine == "ray" else locally,
             bar=arguments.progress_bar,
         )
-    except (BatchError, RunError, CatalogueError, ClusterError) as error:
+    except (BatchError, RunError, CatalogueError, ClusterError, OSError) as error:
         return _refused(str(error))
     except KeyboardInterrupt:
         print("cluster: stopped; the same command goes on", file=sys.stderr)

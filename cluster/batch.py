@@ -52,7 +52,8 @@ class Batch:
         block_rows: listeners in a block.
 
     Raises:
-        BatchError: a number is not at least 1, or there are too few candidates for k.
+        BatchError: a number is not at least 1, there are too few candidates for k, or `out` lies
+            within `listeners`.
     """
 
     listeners: Path
@@ -71,6 +72,11 @@ class Batch:
                 f"with fewer than {2 * self.k} candidates of each kind the first {self.k} may be "
                 f"others than those of all tracks, got {self.breadth}: name more, or leave it "
                 "out"
+            )
+        if self.out.resolve().is_relative_to(self.listeners.resolve()):
+            raise BatchError(
+                f"{self.out} lies in {self.listeners}, where its files would be taken for files of "
+                "listeners: choose another folder for the recommendations"
             )
 
     @property
@@ -117,15 +123,15 @@ def recommend(run: Run, batch: Batch, doing: Doing | None = None, *, bar: bool =
         bar: show a progress bar on standard error, where that is a terminal.
 
     Raises:
-        BatchError: see `usable_network`, `Batch`, `Input.of` and `Output.begin`; another process
-            is working in the folder; or a block could not be done.
+        BatchError: see `usable_network`, `Batch`, `Input.of`, `Output.make_folder`, `begin` and
+            `counts`; another process is working in the folder; or a block could not be done.
     """
     began = time.monotonic()
     network = usable_network(run)
     # Absolute, as a worker may have been started somewhere else.
     listeners = Input.of(batch.listeners.absolute(), batch.block_rows)
     output = Output(batch.out.absolute())
-    batch.out.mkdir(parents=True, exist_ok=True)
+    output.make_folder()
     with _alone_in(batch.out):
         output.begin(_job(run, batch, listeners))
         left = [block.number for block in listeners.blocks if not output.done(block)]

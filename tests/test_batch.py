@@ -203,6 +203,57 @@ def test_what_cannot_be_asked_for(
         recommend(one, job)
 
 
+def test_recommendations_do_not_go_among_the_listeners(
+    run: Run, job: Batch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    linked = tmp_path / "linked"
+    linked.symlink_to(job.listeners)
+    for out in (job.listeners, job.listeners / "out", linked / "a" / "b"):
+        arguments = ["recommend", str(run.folder), str(job.listeners), str(out)]
+        assert f"{out} lies in {job.listeners}, where its files" in refused(arguments, capsys)
+    assert {path.name for path in job.listeners.iterdir()} == {"a.parquet", "b.parquet"}
+
+
+def test_a_folder_that_cannot_be_made(
+    run: Run, job: Batch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    said = refused(command(run, replace(job, out=tmp_path / "file")), capsys)
+    assert f"{tmp_path / 'file'} is no folder: choose another" in said
+    said = refused(command(run, replace(job, out=tmp_path / "file" / "out")), capsys)
+    assert f"the folder {tmp_path / 'file' / 'out'} cannot be made" in said
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_killed_before_there_was_a_job(run: Run, job: Batch, tmp_path: Path) -> None:
+    (tmp_path / "job.json.part").write_text('{"form')
+    assert recommend(run, replace(job, out=tmp_path), bar=False).total.listeners == 60
+    assert not (tmp_path / "job.json.part").exists()
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_a_block_whose_file_was_damaged(
+    run: Run,
+    job: Batch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes | None,
+) -> None:
+    """Emptied, as file systems do when the power fails; or written by something else."""
+    again = replace(job, out=tmp_path / "out")
+    recommend(run, again, bar=False)
+    part = again.out / "recommendations" / "part-000001.parquet"
+    if content is None:
+        pq.write_table(pa.table({"a": [1]}), part)
+    else:
+        part.write_bytes(content)
+    said = refused(command(run, again), capsys)
+    assert f"{part} is not as it was written" in said and "delete it and start again" in said
+    part.unlink()
+    assert [done.number for done in recommend(run, again, bar=False).done] == [1]
+    pd.testing.assert_frame_equal(results(again.out), results(job.out))
+
+
 def test_nobody_left_in_a_block(run: Run, tmp_path: Path) -> None:
     write_rows(tmp_path / "in" / "a.parquet", BAD[1:3])
     outcome = recommend(run, Batch(listeners=tmp_path / "in", out=tmp_path / "out"), bar=False)
