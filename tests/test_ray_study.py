@@ -151,8 +151,8 @@ def test_a_search_goes_on_where_it_stopped(nodes, tmp_path, monkeypatch):
     own = optuna.create_study()
     own.enqueue_trial(tune.defaults_as_point("q-learning"))
     own.optimize(tune.objective("q-learning", listeners, checks, 0), n_trials=1)
-    assert summary["first"]["trial"] == 0
-    assert summary["first"]["log10_regret"] == own.best_value
+    assert summary["defaults"]["trial"] == 0
+    assert summary["defaults"]["log10_regret"] == own.best_value
 
 
 def test_a_node_is_killed_in_the_middle(nodes, tmp_path):
