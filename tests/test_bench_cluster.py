@@ -71,6 +71,7 @@ def test_a_batch_is_measured_without_ray(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "argv", ["batch", *arguments])
     assert batch.main() == 0
     text = out.read_text(encoding="utf-8")
+    assert "`python -m bench.batch --engine local --run " in text, "the command as it was given"
     assert "50 listeners" in text and "one process" in text
     assert "| memory of the driver, 10 listeners |" in text and "| 100,000,000 |" in text
 
