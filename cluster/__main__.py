@@ -46,7 +46,7 @@ class Recommend:
     engine: Literal["local", "ray"] = "local"
     """This process alone, or a Ray cluster."""
     address: str | None = None
-    """Of a running cluster, for --engine ray: auto, HOST:6379 or ray://HOST:10001; if not given, a Ray of this machine starts, and stops at the end."""  # noqa: E501
+    """Of a running cluster that this machine is part of, for --engine ray: auto, or HOST:6379; if not given, a Ray of this machine starts, and stops at the end."""  # noqa: E501
     catalogue: Path | None = None
     """Where the run's catalogue lies now, if not where it was."""
     block_rows: int = 5_000

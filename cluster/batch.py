@@ -199,7 +199,15 @@ def on_ray(address: str | None = None, num_cpus: int | None = None, **init: Any)
         address: of a running cluster, see `cluster.connection.connected`; None: a local Ray.
         num_cpus: processors of that local Ray; None: all.
         init: further arguments of ``ray.init``.
+
+    Raises:
+        BatchError: if the address is one of Ray Client, through which Ray Data does not work.
     """
+    if address is not None and address.startswith("ray://"):
+        raise BatchError(
+            f"{address} is an address of Ray Client, through which Ray Data does not work: run the "
+            "command on a machine of the cluster, with the address auto"
+        )
 
     def doing(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
         with connected(address, num_cpus, **init):
