@@ -280,7 +280,8 @@ def main() -> int:
         "",
         f"`{shlex.join(['python', '-m', 'bench.batch', *sys.argv[1:]])}`: "
         f"{found.whole.listeners:,} listeners, {run.catalogue.n_tracks:,} tracks, the first "
-        f"{arguments.k}, {where}; batch and bare forward passes in {arguments.rounds} turns, the fastest of each.",
+        f"{arguments.k}, {where}; batch and bare forward passes in {arguments.rounds} turns, the "
+        "fastest of each.",
         "",
         *markdown_table(HEADINGS, rows),
         "",
