@@ -60,8 +60,9 @@ def recommend(arguments: Recommend) -> int:
     if arguments.address is not None and arguments.engine != "ray":
         return _refused(f"--address {arguments.address} is of a Ray cluster: add --engine ray")
     from agents.runs import RunError, load_run
-    from cluster.batch import Batch, locally, on_ray
+    from cluster.batch import Batch, locally
     from cluster.batch import recommend as recommend_all
+    from cluster.batch_on_ray import on_ray
     from cluster.connection import ClusterError
     from cluster.errors import BatchError
     from music_env.catalogue import CatalogueError

@@ -1,24 +1,19 @@
-"""Recommendations for a folder of listeners, in blocks: here, or on the workers of a Ray cluster.
+"""Recommendations for a folder of listeners, in blocks: here, or by another engine.
 
-Ray Data keeps a pool of workers busy with blocks, and gives the blocks of one that dies to
-another. A block's result is a file (`cluster.blocks`), so that what is done outlasts any process,
-and a block done twice is the same file twice. (Ray Data's own checkpoints keep the ids of all rows
-that are done in memory, which grows with the listeners.)
+A block's result is a file (`cluster.blocks`), so that what is done outlasts any process, and a
+block done twice is the same file twice.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
@@ -28,7 +23,6 @@ from agents.runs import ANY_LISTENER, MODEL, Run, RunError
 from cluster.block_work import BlockRanker, BlockWork, Done
 from cluster.blocks import Counts, Input, Output
 from cluster.candidates import MARGIN
-from cluster.connection import RETRIES, connected
 from cluster.errors import BatchError
 from cluster.repeated_ids import repeated_ids
 
@@ -107,8 +101,6 @@ class Outcome:
         return sum((done.counts for done in self.done), Counts())
 
 
-_MEND = "Mend that and start again: what is done is not done again"
-
 Doing = Callable[[BlockWork, Sequence[int]], Iterator[Done]]
 """An engine: does the blocks of these numbers, and yields each when it is done."""
 
@@ -119,7 +111,7 @@ def recommend(run: Run, batch: Batch, doing: Doing | None = None, *, bar: bool =
     Args:
         run: of ``train.py --listener any``.
         batch: what is to be done.
-        doing: `locally` (default), or that of `on_ray`.
+        doing: `locally` (default), or that of `cluster.batch_on_ray.on_ray`.
         bar: show a progress bar on standard error, where that is a terminal.
 
     Raises:
@@ -190,109 +182,6 @@ def locally(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
     ranker = BlockRanker(work)
     for number in numbers:
         yield ranker.do(number)
-
-
-def on_ray(address: str | None = None, num_cpus: int | None = None, **init: Any) -> Doing:
-    """Return the engine that does blocks on a Ray cluster: a worker for each of its processors.
-
-    Args:
-        address: of a running cluster, see `cluster.connection.connected`; None: a local Ray.
-        num_cpus: processors of that local Ray; None: all.
-        init: further arguments of ``ray.init``.
-
-    Raises:
-        BatchError: if the address is one of Ray Client, through which Ray Data does not work.
-    """
-    if address is not None and address.startswith("ray://"):
-        raise BatchError(
-            f"{address} is an address of Ray Client, through which Ray Data does not work: run the "
-            "command on a machine of the cluster, with the address auto"
-        )
-
-    def doing(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
-        with connected(address, num_cpus, **init):
-            yield from _on_workers(work, numbers)
-
-    return doing
-
-
-def _on_workers(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
-    import ray
-    from ray.data import ActorPoolStrategy, DataContext
-
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
-    # Which warns that the bars below are off; there is one of ours.
-    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
-    context = DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    n_workers = max(1, min(len(numbers), int(ray.cluster_resources().get("CPU", 1))))
-    # A cluster may grow while it works, from no processor at all: Ray Data adds workers where there
-    # is room for them, and asks for machines. One that has lost some goes on with what is left.
-    blocks = ray.data.from_items(
-        [{"number": number} for number in numbers], override_num_blocks=len(numbers)
-    )
-    done = blocks.map_batches(
-        _RayBlockRanker,
-        fn_constructor_args=(ray.put(work),),
-        batch_size=1,
-        compute=ActorPoolStrategy(min_size=1, max_size=len(numbers), initial_size=n_workers),
-        num_cpus=1,
-    )
-    try:
-        for row in done.iter_rows():
-            if row["failed"]:
-                raise BatchError(f"a block could not be done: {row['failed']}. {_MEND}")
-            values = json.loads(row["done"])
-            yield Done(**{**values, "counts": Counts(**values["counts"])})
-    except ray.exceptions.RayError as error:
-        # Not of a block, whose errors are rows: Ray's own, or a node that lacks the project.
-        raise BatchError(
-            f"the cluster could not go on ({type(error).__name__}): {_last_line(error)}. {_MEND}"
-        ) from error
-
-
-def _last_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["it does not say why"])[-1].strip().rstrip(".")
-
-
-class _RayBlockRanker:
-    """A `BlockRanker` as Ray Data calls it.
-
-    Ray Data starts a worker that died again, and gives it its block again, without end. Hence what
-    was begun is counted, in `Output`: what other process could tell? The ranker is made with the
-    first block, as that may be what ends the process.
-    """
-
-    def __init__(self, work: Any) -> None:
-        self.work = work
-        self.ranker: BlockRanker | None = None
-
-    def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, list[str]]:
-        (number,) = batch["number"]
-        try:
-            done = self._do(int(number))
-        except Exception as error:  # as text: what Ray raises for it does not say what it was
-            reason = str(error) if isinstance(error, BatchError) else repr(error)
-            return {"done": [""], "failed": [reason]}
-        return {"done": [json.dumps(asdict(done))], "failed": [""]}
-
-    def _do(self, number: int) -> Done:
-        import ray
-
-        if isinstance(self.work, ray.ObjectRef):
-            self.work = ray.get(self.work)
-        block, output = self.work.listeners.blocks[number], self.work.output
-        if output.note_attempt(block) > 1 + RETRIES:
-            raise BatchError(
-                f"the process that did rows {block.first_row + 1} to "
-                f"{block.first_row + block.n_rows} of {block.file} died, each of {1 + RETRIES} "
-                "times; it may want more memory than there is, and Ray's logs on the nodes say more"
-            )
-        self.ranker = self.ranker or BlockRanker(self.work)
-        done = self.ranker.do(number)
-        output.forget_attempts(block)
-        return done
 
 
 def _job(run: Run, batch: Batch, listeners: Input) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from ray_nodes import ROOT, ray_nodes
 
 from agents.runs import Run, load_run
 from cluster.__main__ import main
-from cluster.batch import Batch, on_ray, recommend
+from cluster.batch import Batch, recommend
+from cluster.batch_on_ray import on_ray
 from cluster.block_work import BlockWork, Done
 from cluster.blocks import Counts
 from cluster.connection import RETRIES, connected
