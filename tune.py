@@ -49,6 +49,8 @@ BUDGETS: dict[Agent, int] = {"dueling-dqn": 4_096, "q-learning": 32_768}
 """Tracks judged in a run of a study; the schedules still fall over the learner's timesteps."""
 BEST = 10
 """Trials in the summary's table."""
+OVER = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+"""States of the trials that count."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,26 @@ def open_study(arguments: Arguments, out: Path, question: dict[str, Any]) -> opt
             "or choose another --out"
         )
     study.set_user_attr("question", question)
-    if not study.trials:
-        study.enqueue_trial(defaults_as_point(arguments.agent))
+    _enqueue_defaults(study, arguments)
     return study
+
+
+def _enqueue_defaults(study: optuna.Study, arguments: Arguments) -> None:
+    """Have the defaults tried, unless they were, or are waiting to be."""
+    point = defaults_as_point(arguments.agent)
+    states = {trial.state for trial in study.get_trials(deepcopy=False) if _is_at(trial, point)}
+    kept = {*OVER, optuna.trial.TrialState.WAITING}
+    if arguments.worker:
+        # Those that are running may be another worker's. The first takes them for what a killed
+        # one left behind, which stays so for ever; to be tried twice does no harm.
+        kept.add(optuna.trial.TrialState.RUNNING)
+    if not states & kept:
+        study.enqueue_trial(point)
+
+
+def _is_at(trial: optuna.trial.FrozenTrial, point: Mapping[str, Any]) -> bool:
+    """Whether a trial is of a point: was told to be, or has come there."""
+    return bool(trial.system_attrs.get("fixed_params", trial.params) == point)
 
 
 def objective(
@@ -140,10 +159,6 @@ def objective(
         return float(np.mean(values))
 
     return mean_log_regret
-
-
-OVER = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-"""States of the trials that count."""
 
 
 def search(
@@ -176,12 +191,18 @@ def search(
 
 
 def summary(study: optuna.Study, agent: Agent) -> dict[str, Any]:
-    """Return the study as plain values: what was asked, how many trials, the best of them."""
+    """Return the study as plain values: what was asked, how many trials, the best of them.
+
+    The defaults are among them where a trial of them is complete; else they are None.
+    """
     states = optuna.trial.TrialState
     complete = sorted(
         study.get_trials(deepcopy=False, states=(states.COMPLETE,)),
         key=lambda trial: (trial.value, trial.number),
     )
+
+    point = defaults_as_point(agent)
+    defaults = [trial for trial in complete if _is_at(trial, point)]
 
     def described(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
         return {"trial": trial.number, "log10_regret": trial.value, "params": trial.params}
@@ -192,15 +213,17 @@ def summary(study: optuna.Study, agent: Agent) -> dict[str, Any]:
         "complete": len(complete),
         "pruned": len(study.get_trials(deepcopy=False, states=(states.PRUNED,))),
         "settings": asdict(SPACES[agent](optuna.trial.FixedTrial(complete[0].params))),  # type: ignore[arg-type]
-        "first": described(min(complete, key=lambda trial: trial.number)),
+        "defaults": described(min(defaults, key=lambda trial: trial.number)) if defaults else None,
         "best": [described(trial) for trial in complete[:BEST]],
     }
 
 
 def as_markdown(content: Mapping[str, Any]) -> str:
     """Return a summary as a page: the question, the best settings, a table of the best trials."""
-    rows = [("defaults then", content["first"]), *((row["trial"], row) for row in content["best"])]
-    names = list(content["first"]["params"])
+    rows = [(row["trial"], row) for row in content["best"]]
+    if content["defaults"] is not None:
+        rows.insert(0, ("defaults then", content["defaults"]))
+    names = list(content["best"][0]["params"])
     lines = [
         f"# Study of {content['agent']}",
         "",

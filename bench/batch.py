@@ -18,6 +18,7 @@ has used, and the process that drives them, for a fifth of the listeners and for
 
 from __future__ import annotations
 
+import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -277,9 +278,10 @@ def main() -> int:
     lines = [
         "# Recommendations for many listeners",
         "",
-        f"`python -m bench.batch`: {found.whole.listeners:,} listeners, "
-        f"{run.catalogue.n_tracks:,} tracks, the first {arguments.k}, {where}; batch and bare "
-        f"forward passes in {arguments.rounds} turns, the fastest of each.",
+        f"`{shlex.join(['python', '-m', 'bench.batch', *sys.argv[1:]])}`: "
+        f"{found.whole.listeners:,} listeners, {run.catalogue.n_tracks:,} tracks, the first "
+        f"{arguments.k}, {where}; batch and bare forward passes in {arguments.rounds} turns, the "
+        "fastest of each.",
         "",
         *markdown_table(HEADINGS, rows),
         "",

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from agents.runs import Run, load_run
 from bench.timing import in_fresh_process
-from cluster.batch import Batch, Doing, locally, on_ray, recommend, usable_network
+from cluster.batch import Batch, Doing, locally, recommend, usable_network
+from cluster.batch_on_ray import on_ray
 from cluster.block_work import peak_bytes
 from cluster.blocks import RECOMMENDATIONS
 from cluster.connection import connected

@@ -132,6 +132,15 @@ def compared(ours: Sequence[Reached], theirs: Mapping[str, Sequence[Reached]]) -
     return lines
 
 
+def coarseness(n_envs: int) -> str:
+    """Say how far apart the looks at the regret are, with so many sessions at a time."""
+    every = -(-CHECK_EVERY // n_envs) * n_envs
+    return (
+        f"The regret is looked at every {every} tracks: {every} is the least that can stand here, "
+        "and all numbers of tracks are rounded up."
+    )
+
+
 def main(arguments: Arguments) -> int:
     """Measure, print and write the table; return the exit status."""
     th.set_num_threads(1)
@@ -170,7 +179,8 @@ def main(arguments: Arguments) -> int:
         f"`python -m bench.rllib`: MusicRec-v0, embedded catalogue, default listener; "
         f"medians (and ranges) of {arguments.seeds} seeds; wall time, without starting Ray. The "
         "same networks; "
-        f"RLlib's settings differ in {', '.join(f'{n} {v}' for n, v in differs.items())}.",
+        f"RLlib's settings differ in {', '.join(f'{n} {v}' for n, v in differs.items())}. "
+        f"{coarseness(DuelingDQNSettings().n_envs)}",
         "",
         *markdown_table([*headings, "runs"], rows),
         "",

@@ -46,7 +46,7 @@ class Recommend:
     engine: Literal["local", "ray"] = "local"
     """This process alone, or a Ray cluster."""
     address: str | None = None
-    """Of a running cluster, for --engine ray: auto, HOST:6379 or ray://HOST:10001; if not given, a Ray of this machine starts, and stops at the end."""  # noqa: E501
+    """Of a running cluster that this machine is part of, for --engine ray: auto, or HOST:6379; if not given, a Ray of this machine starts, and stops at the end."""  # noqa: E501
     catalogue: Path | None = None
     """Where the run's catalogue lies now, if not where it was."""
     block_rows: int = 5_000
@@ -60,8 +60,9 @@ def recommend(arguments: Recommend) -> int:
     if arguments.address is not None and arguments.engine != "ray":
         return _refused(f"--address {arguments.address} is of a Ray cluster: add --engine ray")
     from agents.runs import RunError, load_run
-    from cluster.batch import Batch, locally, on_ray
+    from cluster.batch import Batch, locally
     from cluster.batch import recommend as recommend_all
+    from cluster.batch_on_ray import on_ray
     from cluster.connection import ClusterError
     from cluster.errors import BatchError
     from music_env.catalogue import CatalogueError
@@ -80,7 +81,7 @@ def recommend(arguments: Recommend) -> int:
             on_ray(arguments.address) if arguments.engine == "ray" else locally,
             bar=arguments.progress_bar,
         )
-    except (BatchError, RunError, CatalogueError, ClusterError) as error:
+    except (BatchError, RunError, CatalogueError, ClusterError, OSError) as error:
         return _refused(str(error))
     except KeyboardInterrupt:
         print("cluster: stopped; the same command goes on", file=sys.stderr)

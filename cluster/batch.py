@@ -1,24 +1,19 @@
-"""Recommendations for a folder of listeners, in blocks: here, or on the workers of a Ray cluster.
+"""Recommendations for a folder of listeners, in blocks: here, or by another engine.
 
-Ray Data keeps a pool of workers busy with blocks, and gives the blocks of one that dies to
-another. A block's result is a file (`cluster.blocks`), so that what is done outlasts any process,
-and a block done twice is the same file twice. (Ray Data's own checkpoints keep the ids of all rows
-that are done in memory, which grows with the listeners.)
+A block's result is a file (`cluster.blocks`), so that what is done outlasts any process, and a
+block done twice is the same file twice.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
@@ -28,7 +23,6 @@ from agents.runs import ANY_LISTENER, MODEL, Run, RunError
 from cluster.block_work import BlockRanker, BlockWork, Done
 from cluster.blocks import Counts, Input, Output
 from cluster.candidates import MARGIN
-from cluster.connection import connected
 from cluster.errors import BatchError
 from cluster.repeated_ids import repeated_ids
 
@@ -52,7 +46,8 @@ class Batch:
         block_rows: listeners in a block.
 
     Raises:
-        BatchError: a number is not at least 1, or there are too few candidates for k.
+        BatchError: a number is not at least 1, there are too few candidates for k, or `out` lies
+            within `listeners`.
     """
 
     listeners: Path
@@ -71,6 +66,11 @@ class Batch:
                 f"with fewer than {2 * self.k} candidates of each kind the first {self.k} may be "
                 f"others than those of all tracks, got {self.breadth}: name more, or leave it "
                 "out"
+            )
+        if self.out.resolve().is_relative_to(self.listeners.resolve()):
+            raise BatchError(
+                f"{self.out} lies in {self.listeners}, where its files would be taken for files of "
+                "listeners: choose another folder for the recommendations"
             )
 
     @property
@@ -111,19 +111,19 @@ def recommend(run: Run, batch: Batch, doing: Doing | None = None, *, bar: bool =
     Args:
         run: of ``train.py --listener any``.
         batch: what is to be done.
-        doing: `locally` (default), or that of `on_ray`.
+        doing: `locally` (default), or that of `cluster.batch_on_ray.on_ray`.
         bar: show a progress bar on standard error, where that is a terminal.
 
     Raises:
-        BatchError: see `usable_network`, `Batch`, `Input.of` and `Output.begin`; another process
-            is working in the folder; or a block could not be done.
+        BatchError: see `usable_network`, `Batch`, `Input.of`, `Output.make_folder`, `begin` and
+            `counts`; another process is working in the folder; or a block could not be done.
     """
     began = time.monotonic()
     network = usable_network(run)
     # Absolute, as a worker may have been started somewhere else.
     listeners = Input.of(batch.listeners.absolute(), batch.block_rows)
     output = Output(batch.out.absolute())
-    batch.out.mkdir(parents=True, exist_ok=True)
+    output.make_folder()
     with _alone_in(batch.out):
         output.begin(_job(run, batch, listeners))
         left = [block.number for block in listeners.blocks if not output.done(block)]
@@ -182,73 +182,6 @@ def locally(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
     ranker = BlockRanker(work)
     for number in numbers:
         yield ranker.do(number)
-
-
-def on_ray(address: str | None = None, num_cpus: int | None = None, **init: Any) -> Doing:
-    """Return the engine that does blocks on a Ray cluster: a worker for each of its processors.
-
-    Args:
-        address: of a running cluster, see `cluster.connection.connected`; None: a local Ray.
-        num_cpus: processors of that local Ray; None: all.
-        init: further arguments of ``ray.init``.
-    """
-
-    def doing(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
-        with connected(address, num_cpus, **init):
-            yield from _on_workers(work, numbers)
-
-    return doing
-
-
-def _on_workers(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
-    import ray
-    from ray.data import ActorPoolStrategy, DataContext
-
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
-    # Which warns that the bars below are off; there is one of ours.
-    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
-    context = DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    n_workers = max(1, min(len(numbers), int(ray.cluster_resources().get("CPU", 1))))
-    # A cluster may grow while it works, from no processor at all: Ray Data adds workers where there
-    # is room for them, and asks for machines. One that has lost some goes on with what is left.
-    blocks = ray.data.from_items(
-        [{"number": number} for number in numbers], override_num_blocks=len(numbers)
-    )
-    done = blocks.map_batches(
-        _RayBlockRanker,
-        fn_constructor_args=(ray.put(work),),
-        batch_size=1,
-        compute=ActorPoolStrategy(min_size=1, max_size=len(numbers), initial_size=n_workers),
-        num_cpus=1,
-    )
-    for row in done.iter_rows():
-        if row["failed"]:
-            raise BatchError(
-                f"a block could not be done: {row['failed']}. Mend that and start again: what is "
-                "done is not done again"
-            )
-        values = json.loads(row["done"])
-        yield Done(**{**values, "counts": Counts(**values["counts"])})
-
-
-class _RayBlockRanker:
-    """A `BlockRanker` as Ray Data calls it."""
-
-    def __init__(self, work: Any) -> None:
-        import ray
-
-        self.ranker = BlockRanker(ray.get(work) if isinstance(work, ray.ObjectRef) else work)
-
-    def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, list[str]]:
-        (number,) = batch["number"]
-        try:
-            done = self.ranker.do(int(number))
-        except Exception as error:  # as text: what Ray raises for it does not say what it was
-            reason = str(error) if isinstance(error, BatchError) else repr(error)
-            return {"done": [""], "failed": [reason]}
-        return {"done": [json.dumps(asdict(done))], "failed": [""]}
 
 
 def _job(run: Run, batch: Batch, listeners: Input) -> dict[str, Any]:

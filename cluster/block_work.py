@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cluster.blocks import Block, Counts, Input, Output
-from cluster.listener_rows import BAD_ROWS, LISTENER_ID, check_rows
+from cluster.listener_rows import BAD_ROWS, LISTENER_ID, cell, check_rows
 from cluster.ranking import Ranker
 from cluster.repeated_ids import Repeated
 from music_env.catalogue import Catalogue
@@ -129,16 +130,22 @@ class BlockRanker:
 
 
 def _bad(block: Block, ids: pa.Array, bad: dict[int, str]) -> pa.Table:
-    names = [ids[row].as_py() for row in bad]
+    names = [cell(ids, row) for row in bad]
     return pa.table(
         {
             "file": [block.file] * len(bad),
             "row": [block.first_row + row + 1 for row in bad],
-            LISTENER_ID: [None if name is None else str(name) for name in names],
+            LISTENER_ID: [_as_text(name) for name in names],
             "reason": list(bad.values()),
         },
         schema=BAD_ROWS,
     )
+
+
+def _as_text(name: Any) -> str | None:
+    if isinstance(name, bytes):  # text that is not UTF-8
+        return name.decode("utf-8", errors="backslashreplace")
+    return None if name is None else str(name)
 
 
 def peak_bytes() -> int:

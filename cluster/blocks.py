@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from agents.runs import RunError, read_json, write_json
+from agents.runs import RunError, read_json, unfinished_json, write_json
 from cluster.errors import BatchError
 from cluster.listener_rows import COLUMNS, check_schema
 
@@ -180,8 +180,26 @@ class Output:
 
     folder: Path
 
+    def make_folder(self) -> None:
+        """Make the folder, if there is none.
+
+        Raises:
+            BatchError: it is a file, or cannot be made.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise BatchError(
+                f"{self.folder} is no folder: choose another for the recommendations"
+            ) from error
+        except OSError as error:
+            raise BatchError(
+                f"the folder {self.folder} cannot be made ({error}): choose another for the "
+                "recommendations"
+            ) from error
+
     def begin(self, job: Mapping[str, Any]) -> None:
-        """Begin a job in the folder, or go on with it.
+        """Begin a job in the folder, which exists, or go on with it.
 
         Args:
             job: what decides about the result, as JSON has it.
@@ -189,8 +207,10 @@ class Output:
         Raises:
             BatchError: another job was begun there, or something else is there.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / JOB
+        unfinished = unfinished_json(path)
+        if list(self.folder.iterdir()) == [unfinished]:  # killed before there was a job
+            unfinished.unlink()
         if path.exists():
             self._check(path, json.loads(json.dumps(job)))
         elif any(self.folder.iterdir()):
@@ -232,13 +252,38 @@ class Output:
         noted = {**(best.schema.metadata or {}), _COUNTS: json.dumps(asdict(counts)).encode()}
         _put(best.replace_schema_metadata(noted), self._part(RECOMMENDATIONS, block))
 
+    def note_attempt(self, block: Block) -> int:
+        """Note that a block is begun with; return how often it was since `begin`."""
+        with self._attempts(block).open("ab") as notes:
+            notes.write(b".")
+        return self._attempts(block).stat().st_size
+
+    def forget_attempts(self, block: Block) -> None:
+        """Forget how often a block was begun with."""
+        self._attempts(block).unlink(missing_ok=True)
+
     def counts(self, block: Block) -> Counts:
-        """Return what became of a block that is done."""
-        with opened(self._part(RECOMMENDATIONS, block)) as file:
-            return Counts(**json.loads(file.schema_arrow.metadata[_COUNTS]))
+        """Return what became of a block that is done.
+
+        Raises:
+            BatchError: its file is not as it was written.
+        """
+        part = self._part(RECOMMENDATIONS, block)
+        try:
+            with pq.ParquetFile(part) as file:
+                return Counts(**json.loads(file.schema_arrow.metadata[_COUNTS]))
+        except (OSError, pa.ArrowException, TypeError, KeyError, ValueError) as error:
+            raise BatchError(
+                f"{part} is not as it was written ({error}): delete it and start again, and its "
+                "block is done again"
+            ) from error
 
     def _part(self, folder: str, block: Block) -> Path:
         return self.folder / folder / f"part-{block.number:06d}.parquet"
+
+    def _attempts(self, block: Block) -> Path:
+        part = self._part(RECOMMENDATIONS, block)
+        return part.with_name(f".{part.name}.attempts.part")
 
 
 def _put(table: pa.Table, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,11 @@ from typing import Any
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 """Environment of the workers: small networks lose to thread hand-over, and one thread gives the
 same sums everywhere."""
+
+RETRIES = 3
+"""How often work is tried again whose process or machine died. What raises an error is not."""
+
+_PATIENCE = 5.0  # [s] that a cluster has to answer in
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
@@ -74,6 +80,7 @@ def connected(
             f"the address is {address!r}"
         )
     else:
+        _require_answer(address)
         where = {"address": address}
     try:
         ray.init(
@@ -89,6 +96,19 @@ def connected(
         yield
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Make sure that something listens where a cluster is said to be: Ray asks for minutes."""
+    named = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
+    host, _, port = named.removeprefix("ray://").rpartition(":")
+    if not port.isdecimal():
+        return  # auto, or what Ray itself refuses
+    try:
+        # In brackets where it is of IPv6.
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError) as error:  # the latter of a port that is none
+        raise ClusterError(_advice(address, error)) from error
 
 
 def _advice(address: str | None, error: Exception) -> str:

@@ -92,23 +92,23 @@ def check_rows(table: pa.Table, catalogue: Catalogue, repeated: dict[int, str]) 
         catalogue: whose artists and genres can be preferred.
         repeated: row of the table -> what is wrong, where its id stands in an earlier row.
     """
-    ids = table[LISTENER_ID]
-    nameless: _Mask = ids.is_null().to_numpy()
-    if not pa.types.is_integer(ids.type):
-        nameless = nameless | (np.asarray(pc.utf8_length(_text(ids)).fill_null(0)) == 0)
+    nameless, no_id = _nameless(table[LISTENER_ID])
     artist, no_artist = _codes(table["artist"], catalogue.artists.vocabulary)
     genre, no_genre = _codes(table["genre"], catalogue.genres.vocabulary)
     low, no_low = _end(table[_ENDS[0]])
     high, no_high = _end(table[_ENDS[1]])
     any_danceability = np.isnan(low) & np.isnan(high)
     low, high = np.where(np.isnan(low), 0.0, low), np.where(np.isnan(high), 1.0, high)
-    is_bad = nameless | no_artist | no_genre | no_low | no_high | (low > high)
+    is_bad = nameless | no_id | no_artist | no_genre | no_low | no_high | (low > high)
     is_bad[list(repeated)] = True
 
     bad: dict[int, str] = {}
     for row in np.flatnonzero(is_bad).tolist():
-        cells = {name: table[name][row].as_py() for name in COLUMNS}
-        if nameless[row]:
+        cells = {name: cell(table[name], row) for name in COLUMNS}
+        undecodable = [name for name in COLUMNS if isinstance(cells[name], bytes)]
+        if undecodable:
+            bad[row] = f"{undecodable[0]}: {cells[undecodable[0]]!r} is no UTF-8 text"
+        elif nameless[row]:
             bad[row] = f"{LISTENER_ID} is empty"
         elif row in repeated:
             bad[row] = repeated[row]
@@ -138,30 +138,74 @@ def _is_number(kind: pa.DataType) -> bool:
     )
 
 
-def _text(column: pa.ChunkedArray) -> pa.Array:
-    """A column of text as one array of it without spaces at the ends."""
-    plain = column.cast(pa.large_string()).combine_chunks()
-    return pc.utf8_trim_whitespace(plain)
+def as_bytes(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """Return a column of text as the bytes that it is stored as, UTF-8 or not."""
+    plain = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_dictionary(plain.type):
+        plain = plain.dictionary_decode()
+    return plain.cast(pa.large_binary())
+
+
+def cell(column: pa.ChunkedArray | pa.Array, row: int) -> Any:
+    """Return a value of a column; of a text that is not UTF-8, its bytes."""
+    try:
+        return column[row].as_py()
+    except UnicodeDecodeError:
+        return as_bytes(column.slice(row, 1))[0].as_py()
+
+
+def _text(column: pa.ChunkedArray) -> tuple[pa.Array, _Mask]:
+    """Return (n,) texts without spaces at the ends, and where one is not UTF-8: null there.
+
+    Arrow and Parquet hold whatever bytes they are given; most of Arrow's functions refuse a whole
+    column for one text that is none, and some do not look.
+    """
+    undecodable: _Mask = np.zeros(len(column), dtype=np.bool_)
+    try:
+        column.validate(full=True)
+        plain = column.cast(pa.large_string()).combine_chunks()
+    except pa.ArrowInvalid:
+        texts: list[str | None] = []
+        for row, value in enumerate(as_bytes(column).to_pylist()):
+            try:
+                texts.append(None if value is None else value.decode("utf-8"))
+            except UnicodeDecodeError:
+                undecodable[row] = True
+                texts.append(None)
+        plain = pa.array(texts, pa.large_string())
+    return pc.utf8_trim_whitespace(plain), undecodable
+
+
+def _nameless(ids: pa.ChunkedArray) -> tuple[_Mask, _Mask]:
+    """Return where ids are empty, and where they are no text."""
+    if pa.types.is_integer(ids.type):
+        return ids.is_null().to_numpy(), np.zeros(len(ids), dtype=np.bool_)
+    text, undecodable = _text(ids)
+    return (np.asarray(pc.utf8_length(text).fill_null(0)) == 0) & ~undecodable, undecodable
 
 
 def _codes(column: pa.ChunkedArray, vocabulary: tuple[str, ...]) -> tuple[NDArray[np.int64], _Mask]:
     """Return (n,) places in the vocabulary, `OPEN` where empty, and where there is no such name."""
-    text = _text(column)
+    text, undecodable = _text(column)
     found = pc.index_in(text, value_set=pa.array(vocabulary, pa.large_string()))
     codes = np.asarray(found.cast(pa.int64()).fill_null(OPEN))
     given = np.asarray(pc.utf8_length(text).fill_null(0)) > 0
-    return np.where(given, codes, OPEN), given & (codes == OPEN)
+    return np.where(given, codes, OPEN), (given & (codes == OPEN)) | undecodable
 
 
 def _end(column: pa.ChunkedArray) -> tuple[NDArray[np.float64], _Mask]:
     """Return (n,) ends of ranges, NaN where empty, and where there is no number within 0..1."""
+    undecodable: _Mask | bool = False
     if _is_text(column.type):
-        text: Any = _text(column).to_pandas()
+        texts, undecodable = _text(column)
+        text: Any = texts.to_pandas()
         given = (text.notna() & (text != "")).to_numpy(dtype=np.bool_)
         values = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
     else:
-        values = np.asarray(column.cast(pa.float64()).combine_chunks().fill_null(np.nan))
+        # Not "safe": that refuses whole numbers which a float rounds, none of them within 0..1.
+        numbers = column.cast(pa.float64(), safe=False).combine_chunks()
+        values = np.asarray(numbers.fill_null(np.nan))
         given = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         fits = (values >= 0) & (values <= 1)
-    return np.where(fits, values, np.nan), given & ~fits
+    return np.where(fits, values, np.nan), (given & ~fits) | undecodable

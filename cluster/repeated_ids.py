@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pandas.util import hash_array
 
 from cluster.blocks import Block, Input
-from cluster.listener_rows import LISTENER_ID
+from cluster.listener_rows import LISTENER_ID, as_bytes, cell
 
 HASHES = 2**23
 """Hashes in memory at a time, 8 bytes each: with more rows than that, the ids are read several
@@ -47,7 +47,7 @@ def _among(listeners: Input, suspected: NDArray[np.uint64]) -> Repeated:
     repeated: Repeated = {}
     for block, ids, hashes in _hashed(listeners):
         for row in np.flatnonzero(np.isin(hashes, suspected)).tolist():
-            name = ids[row].as_py()
+            name = cell(ids, row)
             if name is None:
                 continue  # which is wrong for another reason
             if name in first:
@@ -65,5 +65,5 @@ def _hashed(listeners: Input) -> Iterator[tuple[Block, pa.Array, NDArray[np.uint
         if pa.types.is_integer(ids.type):
             plain = ids.fill_null(0).to_numpy()  # with nulls they would become floats
         else:
-            plain = ids.cast(pa.large_string()).to_numpy(zero_copy_only=False)
+            plain = as_bytes(ids).to_numpy(zero_copy_only=False)  # the hash is of UTF-8 anyway
         yield block, ids, hash_array(plain, categorize=False)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import ray
 
-from cluster.connection import connected
+from cluster.connection import RETRIES, connected
 from cluster.parcels import Parcel, Sender, unpack
 from study.engine import Engine, Rows, Run, attempt
 from study.tasks import Row, Task
@@ -17,9 +17,6 @@ from study.tasks import Row, Task
 AHEAD = 2
 """Tasks handed over for each processor: one that runs, and one that can start when it ends. A
 cluster is not given more than it can soon do, whatever the number of tasks."""
-
-RETRIES = 3
-"""How often a task is tried again whose process or machine died. One that raises is not."""
 
 _LOOK_AGAIN = 10.0  # [s] between looks at how large the cluster is, while nothing ends
 

@@ -17,9 +17,8 @@ import ray
 import torch as th
 from optuna.trial import TrialState
 
-from cluster.connection import ClusterError, connected
+from cluster.connection import RETRIES, ClusterError, connected
 from cluster.parcels import Parcel, Sender, unpack
-from cluster.study import RETRIES
 from study.search import Settings, log_regret
 
 _LOOK_AGAIN = 10.0  # [s] between looks at how large the cluster is, while nothing ends

@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -25,7 +26,8 @@ from study.judgements import JUDGEMENTS
 from study.tasks import MACHINE, Task
 
 if TYPE_CHECKING:
-    from study.engine import Engine
+    from study.engine import Engine, Rows
+    from study.engine import Run as Measure
 
 TABLES = ROOT / "docs" / "study"
 RESULTS = ROOT / "docs" / "results.md"
@@ -168,8 +170,7 @@ def run(arguments: Run) -> int:
     try:
         if arguments.dry:
             return _plan(tasks, pending(tasks, arguments.tables))
-        engine = _engine(arguments)
-        _note_machine(arguments.tables, arguments.engine)
+        engine = _noting_machine(_engine(arguments), arguments.tables, arguments.engine)
         outcome = run_tasks(
             tasks, arguments.tables, run_task, engine, progress_bar=arguments.progress_bar
         )
@@ -208,8 +209,20 @@ def _engine(arguments: Run) -> Engine:
     )
 
 
+def _noting_machine(engine: Engine, tables: Path, name: str) -> Engine:
+    """Return an engine that notes the machine with its first row: not where nothing is run."""
+
+    def noting(tasks: Sequence[Task], run_task: Measure) -> Rows:
+        with closing(engine(tasks, run_task)) as rows:
+            for number, row in enumerate(rows):
+                if number == 0:
+                    _note_machine(tables, name)
+                yield row
+
+    return noting
+
+
 def _note_machine(tables: Path, engine: str) -> None:
-    tables.mkdir(parents=True, exist_ok=True)
     facts = machine()
     if engine != "local":
         facts.append(("engine", f"{engine}: what stands here is the machine that asked"))

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("pyarrow", reason="a folder of listeners is Parquet: needs pyarrow")
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from batch_runs import listener_rows, parts, results, trained_run, write_rows
 
@@ -22,6 +23,7 @@ from cluster.batch import Batch, locally, recommend
 from cluster.block_work import BlockWork, Done
 from cluster.blocks import Counts
 from cluster.errors import BatchError
+from cluster.listener_rows import COLUMNS
 from cluster.ranking import Ranker, agreement
 from music_env.listeners import Listeners
 
@@ -143,6 +145,20 @@ def test_a_lost_block_is_no_success(run: Run, job: Batch, tmp_path: Path) -> Non
         recommend(run, lost, lambda work, numbers: locally(work, numbers[:-1]), bar=False)
 
 
+def test_an_id_that_is_not_utf8_does_not_stop_the_job(run: Run, tmp_path: Path) -> None:
+    raw = pa.array([b"good", b"Beyonc\xe9"])
+    table = {name: pa.nulls(2) for name in COLUMNS}
+    table["listener_id"] = pa.Array.from_buffers(pa.string(), len(raw), raw.buffers())
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table(table), tmp_path / "in" / "a.parquet")
+    outcome = recommend(run, Batch(listeners=tmp_path / "in", out=tmp_path / "out"), bar=False)
+    assert outcome.total == Counts(1, 1, outcome.total.valued)
+    assert set(results(tmp_path / "out")["listener_id"]) == {"good"}
+    (bad,) = pq.read_table(tmp_path / "out" / "bad_rows").to_pylist()
+    assert (bad["row"], bad["listener_id"]) == (2, r"Beyonc\xe9")
+    assert bad["reason"] == r"listener_id: b'Beyonc\xe9' is no UTF-8 text"
+
+
 # --- Refused --------------------------------------------------------------------------------------
 
 
@@ -178,6 +194,8 @@ def test_what_cannot_be_asked_for(
     assert "with fewer than 20 candidates of each kind" in said
     said = refused(command(run, job, "--address", "h:1"), capsys)
     assert "--address h:1 is of a Ray cluster: add --engine ray" in said
+    said = refused(command(run, job, "--engine", "ray", "--address", "ray://h:1"), capsys)
+    assert "ray://h:1 is an address of Ray Client" in said and "with the address auto" in said
     with alone_in(job.out):
         assert "another process is recommending into" in refused(command(run, job), capsys)
     with pytest.raises(BatchError, match="k and block_rows must be at least 1, got 0 and 20"):
@@ -185,6 +203,57 @@ def test_what_cannot_be_asked_for(
     one = replace(run, config={**run.config, "env_id": "MusicRec-v0"})
     with pytest.raises(BatchError, match="which serves one listener: name one that serves every"):
         recommend(one, job)
+
+
+def test_recommendations_do_not_go_among_the_listeners(
+    run: Run, job: Batch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    linked = tmp_path / "linked"
+    linked.symlink_to(job.listeners)
+    for out in (job.listeners, job.listeners / "out", linked / "a" / "b"):
+        arguments = ["recommend", str(run.folder), str(job.listeners), str(out)]
+        assert f"{out} lies in {job.listeners}, where its files" in refused(arguments, capsys)
+    assert {path.name for path in job.listeners.iterdir()} == {"a.parquet", "b.parquet"}
+
+
+def test_a_folder_that_cannot_be_made(
+    run: Run, job: Batch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    said = refused(command(run, replace(job, out=tmp_path / "file")), capsys)
+    assert f"{tmp_path / 'file'} is no folder: choose another" in said
+    said = refused(command(run, replace(job, out=tmp_path / "file" / "out")), capsys)
+    assert f"the folder {tmp_path / 'file' / 'out'} cannot be made" in said
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_killed_before_there_was_a_job(run: Run, job: Batch, tmp_path: Path) -> None:
+    (tmp_path / "job.json.part").write_text('{"form')
+    assert recommend(run, replace(job, out=tmp_path), bar=False).total.listeners == 60
+    assert not (tmp_path / "job.json.part").exists()
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_a_block_whose_file_was_damaged(
+    run: Run,
+    job: Batch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes | None,
+) -> None:
+    """Emptied, as file systems do when the power fails; or written by something else."""
+    again = replace(job, out=tmp_path / "out")
+    recommend(run, again, bar=False)
+    part = again.out / "recommendations" / "part-000001.parquet"
+    if content is None:
+        pq.write_table(pa.table({"a": [1]}), part)
+    else:
+        part.write_bytes(content)
+    said = refused(command(run, again), capsys)
+    assert f"{part} is not as it was written" in said and "delete it and start again" in said
+    part.unlink()
+    assert [done.number for done in recommend(run, again, bar=False).done] == [1]
+    pd.testing.assert_frame_equal(results(again.out), results(job.out))
 
 
 def test_nobody_left_in_a_block(run: Run, tmp_path: Path) -> None:

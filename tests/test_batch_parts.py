@@ -204,6 +204,63 @@ def test_rows_are_listeners_or_say_what_is_wrong(six: Catalogue) -> None:
         np.testing.assert_array_equal(values, expected[name], err_msg=name)
 
 
+def not_all_utf8(*texts: bytes | None) -> pa.Array:
+    """Return a column of text as a careless writer makes it: Arrow does not look at the bytes."""
+    raw = pa.array(texts, pa.binary())
+    return pa.Array.from_buffers(pa.string(), len(raw), raw.buffers())
+
+
+NOT_UTF8 = {
+    "listener_id": not_all_utf8(b"a", b"\xe9", b"c", b"d", b"\xe9", None),
+    "artist": not_all_utf8(b" A ", b"A", b"Beyonc\xe9", b"A", None, b"\xed\xa0\x80"),
+    "genre": pa.array([None, "metal", "rock", None, None, None]),
+    "danceability_low": not_all_utf8(b"0.4", None, b"2", b"0.5\xff", None, None),
+    "danceability_high": pa.array([0.6] + [None] * 5),
+}
+NOT_UTF8_REASONS = {
+    1: r"listener_id: b'\xe9' is no UTF-8 text",
+    2: r"artist: b'Beyonc\xe9' is no UTF-8 text",
+    3: r"danceability_low: b'0.5\xff' is no UTF-8 text",
+    4: r"listener_id: b'\xe9' is no UTF-8 text",
+    5: r"artist: b'\xed\xa0\x80' is no UTF-8 text",
+}
+
+
+@pytest.mark.parametrize("dictionary", [False, True])
+def test_text_that_is_not_utf8_is_a_bad_row(
+    six: Catalogue, tmp_path: Path, dictionary: bool
+) -> None:
+    table = pa.table(NOT_UTF8)
+    if dictionary:
+        text = [i for i, kind in enumerate(table.schema.types) if pa.types.is_string(kind)]
+        for i in text:
+            table = table.set_column(i, table.schema.names[i], table.column(i).dictionary_encode())
+    pq.write_table(table, tmp_path / "a.parquet")
+    folder = Input.of(tmp_path, 10)
+    read = folder.read(folder.blocks[0])
+    repeated = repeated_ids.repeated_ids(folder)
+    assert repeated == {0: {4: r"listener_id b'\xe9' is that of row 2 of a.parquet already"}}
+    checked = check_rows(read, six, repeated[0])
+    assert checked.bad == NOT_UTF8_REASONS
+    assert checked.good.tolist() == [0]
+    expected = Listeners.of(six, [{"artist": "A", "danceability": (0.4, 0.6)}]).arrays()
+    for name, values in checked.listeners.arrays().items():
+        np.testing.assert_array_equal(values, expected[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(2**60 + 1, pa.int64()), (2**64 - 1, pa.uint64()), (-(2**63), pa.int64())]
+)
+def test_whole_numbers_that_no_float_holds_are_bad_rows(
+    six: Catalogue, number: int, kind: pa.DataType
+) -> None:
+    rows = rows_table([(f"{i}", None, None, None, None) for i in range(4)])
+    low = pa.array([0, 1, number, None], kind)
+    checked = check_rows(rows.set_column(3, "danceability_low", low), six, {})
+    assert checked.bad == {2: f"danceability_low: {number} is no number within 0..1"}
+    assert checked.good.tolist() == [0, 1, 3]
+
+
 def write(folder: Path, name: str, rows: list[tuple[Any, ...]], **options: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(rows_table(rows), folder / name, **options)

@@ -12,9 +12,11 @@ pytest.importorskip("pyarrow", reason="a folder of listeners is Parquet: needs p
 
 from batch_runs import trained_run
 
+from agents.settings import DuelingDQNSettings
 from bench import batch, rllib
 from bench.batch_measures import Bare, Measured, write_listeners
 from bench.regret import Reached
+from bench.report import ROOT
 from cluster import throughput
 from cluster.blocks import Input
 from cluster.listener_rows import check_rows
@@ -71,6 +73,7 @@ def test_a_batch_is_measured_without_ray(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "argv", ["batch", *arguments])
     assert batch.main() == 0
     text = out.read_text(encoding="utf-8")
+    assert "`python -m bench.batch --engine local --run " in text, "the command as it was given"
     assert "50 listeners" in text and "one process" in text
     assert "| memory of the driver, 10 listeners |" in text and "| 100,000,000 |" in text
 
@@ -108,6 +111,12 @@ def reached(tracks: int, seconds: float) -> Reached:
     run.note(0.01, seconds, tracks)
     run.note(0.001, 2 * seconds, 2 * tracks)
     return run
+
+
+def test_the_page_says_how_coarse_its_tracks_are() -> None:
+    page = (ROOT / "bench" / "rllib.md").read_text(encoding="utf-8")
+    said = rllib.coarseness(DuelingDQNSettings().n_envs)
+    assert said.startswith("The regret is looked at every 256 tracks") and said in page
 
 
 def test_learners_are_compared_by_medians_and_ranges() -> None:

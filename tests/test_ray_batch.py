@@ -17,15 +17,16 @@ import pytest
 pytest.importorskip("ray", reason="needs Ray: pip install '.[ray]'")
 
 import ray
-from batch_runs import HangingOn, listener_rows, parts, results, trained_run, write_rows
+from batch_runs import Deadly, HangingOn, listener_rows, parts, results, trained_run, write_rows
 from ray_nodes import ROOT, ray_nodes
 
 from agents.runs import Run, load_run
 from cluster.__main__ import main
-from cluster.batch import Batch, on_ray, recommend
+from cluster.batch import Batch, recommend
+from cluster.batch_on_ray import on_ray
 from cluster.block_work import BlockWork, Done
 from cluster.blocks import Counts
-from cluster.connection import connected
+from cluster.connection import RETRIES, connected
 from cluster.errors import BatchError
 
 # Ray Data's own settings warn of themselves when they are made.
@@ -101,6 +102,19 @@ def test_what_stops_a_block_is_said(nodes: Any, run: Run, done_here: Batch, tmp_
 
     with pytest.raises(BatchError, match=r"a block could not be done: .*a\.parquet cannot be read"):
         recommend(run, replace(done_here, out=tmp_path / "out"), without_files, bar=False)
+
+
+def test_a_block_that_kills_its_worker_is_given_up(nodes: Any, run: Run, tmp_path: Path) -> None:
+    def deadly(work: BlockWork, numbers: Sequence[int]) -> Iterator[Done]:
+        yield from on_ray()(replace(work, network=Deadly(tmp_path / "notes")), numbers)
+
+    write_rows(tmp_path / "in" / "a.parquet", listener_rows(run.catalogue, 5))
+    job = Batch(listeners=tmp_path / "in", out=tmp_path / "out")
+    with pytest.raises(BatchError, match=r"did rows 1 to 5 of a\.parquet died, each of 4 times"):
+        recommend(run, job, deadly, bar=False)
+    assert (tmp_path / "notes").read_text().count("died") == 1 + RETRIES
+    assert recommend(run, job, bar=False).total.listeners == 5
+    assert not list((job.out / "recommendations").glob(".*"))
 
 
 def test_a_node_is_killed_in_the_middle(

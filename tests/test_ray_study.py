@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -150,8 +151,8 @@ def test_a_search_goes_on_where_it_stopped(nodes, tmp_path, monkeypatch):
     own = optuna.create_study()
     own.enqueue_trial(tune.defaults_as_point("q-learning"))
     own.optimize(tune.objective("q-learning", listeners, checks, 0), n_trials=1)
-    assert summary["first"]["trial"] == 0
-    assert summary["first"]["log10_regret"] == own.best_value
+    assert summary["defaults"]["trial"] == 0
+    assert summary["defaults"]["log10_regret"] == own.best_value
 
 
 def test_a_node_is_killed_in_the_middle(nodes, tmp_path):
@@ -207,15 +208,35 @@ def test_a_cluster_that_is_not_there(monkeypatch):
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", refuse)
-    with (
-        pytest.raises(ClusterError, match=r"no connection to a Ray cluster at 'h:1' \(nobody answ"),
-        connected("h:1"),
-    ):
-        pass
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        message = rf"no connection to a Ray cluster at '{address}' \(nobody answers\)"
+        with pytest.raises(ClusterError, match=message), connected(address):
+            pass
     with pytest.raises(ClusterError, match=r"no local Ray starts \(nobody answers\)"), connected():
         pass
     with pytest.raises(ValueError, match="num_cpus=2 is for a local Ray"), connected("h:1", 2):
         pass
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_where_nothing_listens_it_is_said_at_once(tmp_path, monkeypatch, capsys, scheme):
+    """Ray itself would ask such an address for minutes."""
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", pytest.fail)
+    with socket.socket() as bound:  # to a port on which nobody listens, then
+        bound.bind(("127.0.0.1", 0))
+        address = f"{scheme}127.0.0.1:{bound.getsockname()[1]}"
+        arguments = ["--suites", "control", "--cases", "CartPole", "--tables", str(tmp_path)]
+        assert main(["run", "--engine", "ray", "--address", address, *arguments]) == 2
+        said = capsys.readouterr().err
+        assert f"no connection to a Ray cluster at '{address}'" in said and "refused" in said
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with (
+            pytest.raises(ClusterError, match=r"at 'auto' .*refused.*: start one"),
+            connected("auto"),
+        ):
+            pass
 
 
 def test_the_example_of_a_cluster_fits_rays_schema():

@@ -571,6 +571,13 @@ def test_a_failed_run_shows_in_the_exit_status(tmp_path, monkeypatch, capsys):
     assert "1 runs done" in capsys.readouterr().out
     states = {row["learner"]: row.get("error") for row in read_rows(tmp_path / "musicrec.jsonl")}
     assert states == {"always-dislike": None, "nobody": "KeyError: 'nobody'"}
+    machine = tmp_path / "machine.json"
+    assert dict(json.loads(machine.read_text(encoding="utf-8")))["torch threads"] == "1"
+    machine.write_text("of what was run", encoding="utf-8")
+    del tasks[1]
+    assert main([*arguments, "--no-progress-bar"]) == 0
+    assert "0 runs done" in capsys.readouterr().out
+    assert machine.read_text(encoding="utf-8") == "of what was run", "nothing was run now"
 
 
 @pytest.mark.parametrize(

@@ -95,9 +95,9 @@ def test_a_study_goes_on_where_it_stopped_and_sums_up_its_trials(monkeypatch, tm
     assert run(monkeypatch, *TINY, *out, "--trials", "3", "--worker", "1") == 0
     summary = json.loads((tmp_path / "study" / "summary.json").read_text(encoding="utf-8"))
     assert summary["complete"] + summary["pruned"] == 3
-    assert summary["first"] == first["first"]
-    assert summary["first"]["trial"] == 0
-    assert summary["first"]["params"] == pytest.approx(search.defaults_as_point("q-learning"))
+    assert summary["defaults"] == first["defaults"]
+    assert summary["defaults"]["trial"] == 0
+    assert summary["defaults"]["params"] == pytest.approx(search.defaults_as_point("q-learning"))
     values = [row["log10_regret"] for row in summary["best"]]
     assert values == sorted(values) and len({row["trial"] for row in summary["best"]}) == 3
     assert summary["settings"]["learning_rate"] == summary["best"][0]["params"]["learning_rate"]
@@ -106,6 +106,47 @@ def test_a_study_goes_on_where_it_stopped_and_sums_up_its_trials(monkeypatch, tm
     assert page.count("\n| ") == 1 + 1 + 3  # heading, the defaults, three trials
     assert "| defaults then |" in page and "- embedded: " in page
     assert "Best settings:" in capsys.readouterr().out
+
+
+def states_of_the_defaults(study):
+    return [
+        trial.state.name
+        for trial in study.get_trials(deepcopy=False)
+        if trial.system_attrs.get("fixed_params") == search.defaults_as_point("q-learning")
+    ]
+
+
+def test_the_defaults_are_tried_again_where_a_killed_process_had_them(monkeypatch, tmp_path):
+    arguments = tune.Arguments(agent="q-learning", listeners=1, budget=128)
+    question = json.loads(
+        json.dumps({"listeners": tune.draw(arguments), "budget": 128, "seed": arguments.seed})
+    )
+    study = tune.open_study(arguments, tmp_path, question)
+    search.q_learning_space(study.ask())  # and is killed
+    tune.open_study(replace(arguments, worker=1), tmp_path, question)
+    assert states_of_the_defaults(study) == ["RUNNING"], "another worker's, for all one can tell"
+    for _ in range(2):  # once, though
+        tune.open_study(arguments, tmp_path, question)
+        assert states_of_the_defaults(study) == ["RUNNING", "WAITING"]
+    assert run(monkeypatch, *TINY, "--out", str(tmp_path), "--trials", "1") == 0
+    assert states_of_the_defaults(study) == ["RUNNING", "COMPLETE"]
+    summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    assert (summary["complete"], summary["defaults"]["trial"]) == (1, 1)
+    assert summary["defaults"]["log10_regret"] == summary["best"][0]["log10_regret"]
+
+
+def test_without_the_defaults_the_summary_has_no_row_of_them():
+    study = optuna.create_study()
+    study.set_user_attr("question", {"listeners": [], "budget": 128, "seed": 0})
+    point = search.defaults_as_point("q-learning")
+    study.enqueue_trial({**point, "learning_rate": 0.5 * point["learning_rate"]})
+    trial = study.ask()
+    search.q_learning_space(trial)
+    study.tell(trial, -1.0)
+    content = tune.summary(study, "q-learning")
+    assert content["defaults"] is None
+    page = tune.as_markdown(content)
+    assert "defaults then" not in page and "| 0 | -1.000 |" in page
 
 
 def test_a_study_of_another_question_is_refused(monkeypatch, tmp_path, capsys):
@@ -149,16 +190,18 @@ def test_listeners_of_several_catalogues_take_turns(tmp_path):
 def test_the_summary_ranks_complete_trials_by_value():
     study = optuna.create_study()
     study.set_user_attr("question", {"listeners": [], "budget": 128, "seed": 0})
-    for value in (-1.0, -3.0, -2.0):
-        study.enqueue_trial(search.defaults_as_point("q-learning"))
+    point = search.defaults_as_point("q-learning")
+    for value, share in ((-2.5, 0.5), (-1.0, 1.0), (-3.0, 0.9), (-2.0, 0.8)):
+        study.enqueue_trial({**point, "learning_rate": share * point["learning_rate"]})
         trial = study.ask()
-        settings = search.q_learning_space(trial)
+        search.q_learning_space(trial)
         study.tell(trial, value)
     trial = study.ask()
     search.q_learning_space(trial)
     study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     content = tune.summary(study, "q-learning")
-    assert [row["log10_regret"] for row in content["best"]] == [-3.0, -2.0, -1.0]
-    assert content["first"]["log10_regret"] == -1.0
-    assert (content["complete"], content["pruned"]) == (3, 1)
-    assert content["settings"]["learning_rate"] == settings.learning_rate
+    assert [row["log10_regret"] for row in content["best"]] == [-3.0, -2.5, -2.0, -1.0]
+    assert content["defaults"]["log10_regret"] == -1.0
+    assert content["defaults"]["trial"] == 1, "not merely the first that is complete"
+    assert (content["complete"], content["pruned"]) == (4, 1)
+    assert content["settings"]["learning_rate"] == 0.9 * point["learning_rate"]
