@@ -196,6 +196,7 @@ def test_what_cannot_be_asked_for(
     assert "--address h:1 is of a Ray cluster: add --engine ray" in said
     said = refused(command(run, job, "--engine", "ray", "--address", "ray://h:1"), capsys)
     assert "ray://h:1 is an address of Ray Client" in said and "with the address auto" in said
+    job.out.mkdir(parents=True, exist_ok=True)
     with alone_in(job.out):
         assert "another process is recommending into" in refused(command(run, job), capsys)
     with pytest.raises(BatchError, match="k and block_rows must be at least 1, got 0 and 20"):
