@@ -271,7 +271,7 @@ REGRET_METHOD = (
     "default settings that they come with; SB3's DQN the best of `bench/stock_dqn.md`, of twelve "
     "settings that with the shortest time to 0.1 % regret (another one got to 1 % after half as "
     "many tracks there; none of the twelve makes more than one update for four tracks, ours up to "
-    "two a track: with more of them SB3's DQN takes fewer tracks and more time). LinUCB and "
+    "two a track: with more of them SB3's DQN may need fewer). LinUCB and "
     "Thompson sampling are updated every 64 tracks, so from their first update on their times are "
     "multiples of 64; they see at most 512 hashed columns of each "
     "vocabulary and danceability in 20 and 100 bins, which bounds how low their regret gets. "
