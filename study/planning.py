@@ -146,15 +146,16 @@ def worth(
     # The encoding does not matter to who looks at the simulator's state.
     setup = make_native(env_id, 1, **task.setting).unwrapped.tables
     env, seed = reference_env(setup, SESSIONS), task.seed * SESSIONS
+    own, is_learner = task.learner.replace("-", " "), task.learner in learners
     by_name = {
         name: play_sessions(policy, env, seed=seed)
-        for name, policy in _references(task.learner, env, task.seed).items()
+        for name, policy in _references(own, not is_learner, env, task.seed).items()
     }
     measured: dict[str, Any] = {}
-    if task.learner in learners:
+    if is_learner:
         played, measured = _trained(task, env_id, learners[task.learner])
     else:
-        played = by_name[task.learner.replace("-", " ")]
+        played = by_name[own]
     figures = return_figures(played, by_name[MYOPIC], by_name[PLANNER], seed=task.seed)
     figures |= {
         "myopic_mean_return": float(by_name[MYOPIC].returns.mean()),
@@ -169,9 +170,9 @@ def worth(
     }
 
 
-def _references(learner: str, env: Any, seed: int) -> dict[str, Policy]:
+def _references(name: str, is_reference: bool, env: Any, seed: int) -> dict[str, Policy]:
     """Return the two that every row is measured against, and the task's own, if it is another."""
-    if learner in ("random", "always-like", "first-candidate", "best-fresh"):
+    if is_reference and name not in (MYOPIC, PLANNER):
         return reference_policies(env, seed=seed)
     return {MYOPIC: MyopicOracle(env), PLANNER: Planner(env)}
 
